@@ -1,0 +1,268 @@
+"""The few values that several layers share: where a setting came from, what is trusted, hashes.
+
+Everything here is frozen and knows nothing of files, networks, clocks or ``os.environ``.
+This module imports nothing of kedge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+T_co = TypeVar("T_co", covariant=True)
+
+#: The public index: the only address of it in the code.
+PYPI_SIMPLE = "https://pypi.org/simple"
+
+
+class OriginKind(Enum):
+    """Where a setting can be written, strongest first."""
+
+    COMMAND_LINE = "command line"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one setting was written.
+
+    ``name`` is the setting as the user wrote it: ``--cert``, ``PIP_CERT``, ``cert``.
+    ``path``, ``section`` and ``line`` (counted from 1) are set for files only.
+    """
+
+    kind: OriginKind
+    name: str = ""
+    path: str | None = None
+    section: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case OriginKind.COMMAND_LINE:
+                return f"{self.name} on the command line"
+            case OriginKind.ENVIRONMENT:
+                return f"{self.name} in the environment"
+            case OriginKind.FILE:
+                where = f"{self.path}, line {self.line}" if self.line else f"{self.path}"
+                section = f" in [{self.section}]" if self.section else ""
+                return f"{self.name}{section} of {where}" if self.name else where
+            case OriginKind.DEFAULT:
+                return "the default"
+
+
+DEFAULT = Origin(OriginKind.DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced(Generic[T_co]):
+    """A value together with the setting that gave it."""
+
+    value: T_co
+    origin: Origin = DEFAULT
+
+
+# --------------------------------------------------------------------------------------------
+# Trust
+
+
+class StoreKind(Enum):
+    """The kinds of trust source that a user can choose."""
+
+    CERTIFI = "certifi"
+    SYSTEM = "system"
+    BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSource:
+    """One source of trust anchors, and the setting that chose it.
+
+    ``path`` is set for bundles only, as the user wrote it. ``extra`` marks what was *added* to
+    the decided row by ``--extra-cert``.
+    """
+
+    kind: StoreKind
+    origin: Origin = DEFAULT
+    path: str | None = None
+    extra: bool = False
+
+    def __str__(self) -> str:
+        match self.kind:
+            case StoreKind.CERTIFI:
+                name = "the bundled certifi store"
+            case StoreKind.SYSTEM:
+                name = "the system's store"
+            case StoreKind.BUNDLE:
+                name = f"the bundle {self.path}"
+        return f"{name} ({self.origin})"
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden:
+    """A trust setting that was set and lost, and the setting that beat it."""
+
+    setting: Sourced[str]
+    by: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class TrustDecision:
+    """What is trusted, which setting decided it, and which settings it overrode.
+
+    ``sources`` is never empty: nothing but these sources is trusted. ``strict`` turns
+    ``VERIFY_X509_STRICT`` on (off by default).
+    """
+
+    sources: tuple[TrustSource, ...]
+    overridden: tuple[Overridden, ...] = ()
+    strict: Sourced[bool] = field(default_factory=lambda: Sourced(False))
+
+    def __str__(self) -> str:
+        return ", plus ".join(str(source) for source in self.sources) + ", and nothing else"
+
+
+# --------------------------------------------------------------------------------------------
+# Places on the network
+
+
+class Hop(Enum):
+    """Which of the two parties of a connection something is about."""
+
+    SERVER = "server"
+    PROXY = "proxy"
+
+
+_DEFAULT_PORTS = {
+    "http": 80,
+    "https": 443,
+    "socks4": 1080,
+    "socks4a": 1080,
+    "socks5": 1080,
+    "socks5h": 1080,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOrigin:
+    """Scheme, host (lower case, no brackets) and port: what credentials belong to (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> NetworkOrigin:
+        """The origin of an absolute URL; ``ValueError`` when it has no host or a bad port."""
+        parts = urlsplit(url)
+        if not parts.scheme or not parts.hostname:
+            raise ValueError(f"no host in {redact_url(url)!r}")
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme.lower(), 0)
+        return cls(parts.scheme.lower(), parts.hostname.lower(), port)
+
+    @property
+    def hostport(self) -> str:
+        """``host:port``, with brackets round an IPv6 address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        if self.port == _DEFAULT_PORTS.get(self.scheme):
+            return f"{self.scheme}://{self.hostport.rpartition(':')[0]}"
+        return f"{self.scheme}://{self.hostport}"
+
+
+def redact_url(url: str) -> str:
+    """The URL with any password as ``****`` and a lone user name (a token, often) likewise.
+
+    >>> redact_url("https://user:secret@example.org/simple")
+    'https://user:****@example.org/simple'
+    >>> redact_url("https://token@example.org/simple")
+    'https://****@example.org/simple'
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return re.sub(r"//[^/]*@", "//****@", url)
+    userinfo, at, hostport = parts.netloc.rpartition("@")
+    if not at:
+        return url
+    user, colon, _ = userinfo.partition(":")
+    hidden = f"{user}:****" if colon else "****"
+    return urlunsplit(parts._replace(netloc=f"{hidden}@{hostport}"))
+
+
+# --------------------------------------------------------------------------------------------
+# Files
+
+#: Hash algorithms accepted for verification, strongest last (pip's set).
+STRONG_HASHES = ("sha256", "sha384", "sha512")
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """The digests a file may have: any one of them is enough (pip's ``--hash`` rule).
+
+    ``allowed`` holds ``(algorithm, lower-case hex digest)`` pairs. Empty means *nothing known*,
+    which is false in a boolean context.
+    """
+
+    allowed: frozenset[tuple[str, str]] = frozenset()
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, str | Iterable[str]]) -> Hashes:
+        pairs: set[tuple[str, str]] = set()
+        for algorithm, digests in mapping.items():
+            for digest in [digests] if isinstance(digests, str) else digests:
+                pairs.add((algorithm.lower(), digest.lower()))
+        return cls(frozenset(pairs))
+
+    def __bool__(self) -> bool:
+        return bool(self.allowed)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(sorted(self.allowed))
+
+    def __or__(self, other: Hashes) -> Hashes:
+        return Hashes(self.allowed | other.allowed)
+
+    def __and__(self, other: Hashes) -> Hashes:
+        """What both allow; where one knows nothing, the other decides."""
+        if not self or not other:
+            return self or other
+        return Hashes(self.allowed & other.allowed)
+
+    def algorithms(self) -> frozenset[str]:
+        return frozenset(algorithm for algorithm, _ in self.allowed)
+
+    def get(self, algorithm: str) -> str | None:
+        """One digest of that algorithm, if exactly one is allowed."""
+        found = [digest for name, digest in self.allowed if name == algorithm]
+        return found[0] if len(found) == 1 else None
+
+    def allow(self, digests: Mapping[str, str]) -> bool:
+        """Whether a file with these digests (``{algorithm: hex}``) is one of the allowed."""
+        return any((name, digest.lower()) in self.allowed for name, digest in digests.items())
+
+
+@dataclass(frozen=True, slots=True)
+class DirectUrl:
+    """What ``direct_url.json`` records (PEP 610): a distribution taken from a URL.
+
+    ``url`` carries no credentials. Exactly one of ``archive_hashes``, ``vcs`` and ``editable``/
+    directory information applies.
+    """
+
+    url: str
+    archive_hashes: Mapping[str, str] | None = None
+    vcs: str | None = None
+    commit_id: str | None = None
+    requested_revision: str | None = None
+    directory: bool = False
+    editable: bool = False
+    subdirectory: str | None = None
