@@ -1,0 +1,201 @@
+"""The test support itself: a tool that lies makes every test that uses it worthless."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.x509.oid import ObjectIdentifier
+
+from support import pki, surroundings
+
+
+class TestSurroundings:
+    def test_the_process_holds_no_setting_of_the_machine(self) -> None:
+        assert surroundings.cleared(os.environ).items() <= os.environ.items()
+        left = set(os.environ) - set(surroundings.cleared(os.environ))
+        assert left <= set(surroundings.homes(Path()))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "PIP_CERT",
+            "pip_cert",
+            "REQUESTS_CA_BUNDLE",
+            "SSL_CERT_DIR",
+            "https_proxy",
+            "ALL_PROXY",
+            "NO_PROXY",
+            "NODE_EXTRA_CA_CERTS",
+            "GIT_SSL_NO_VERIFY",
+            "VIRTUAL_ENV",
+            "CONDA_PREFIX",
+            "PYTHONPATH",
+            "XDG_CONFIG_HOME",
+        ],
+    )
+    def test_settings_are_cleared(self, name: str) -> None:
+        assert surroundings.cleared({name: "x", "PATH": "/bin"}) == {"PATH": "/bin"}
+
+    @pytest.mark.parametrize(
+        ("address", "local"),
+        [
+            (("127.0.0.9", 1), True),
+            (("::1", 1, 0, 0), True),
+            (("localhost", 1), True),
+            (("nowhere.invalid", 1), True),
+            ("/run/socket", True),
+            (("192.0.2.1", 443), False),
+            (("example.org", 443), False),
+            (("127.evil.example", 443), False),
+        ],
+    )
+    def test_local_addresses(self, address: object, local: bool) -> None:
+        assert surroundings.is_local(address) is local
+
+    def test_a_connection_that_leaves_the_machine_fails_the_test(self) -> None:
+        with pytest.raises(pytest.fail.Exception, match=r"192\.0\.2\.1"), socket.socket() as sock:
+            sock.connect(("192.0.2.1", 443))
+        with pytest.raises(pytest.fail.Exception, match=r"example\.org"):
+            socket.getaddrinfo("example.org", 443)
+
+    @pytest.mark.parametrize("host", ["192.0.2.1", "example.org"])
+    def test_and_so_does_a_childs(self, clean_environ: dict[str, str], host: str) -> None:
+        code = f"import socket; socket.create_connection(({host!r}, 443))"
+        child = subprocess.run(
+            [sys.executable, "-c", code], env=clean_environ, capture_output=True, text=True
+        )
+        assert child.returncode == 97
+        assert host in child.stderr
+
+
+class TestPki:
+    @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+    def test_a_chain_is_accepted_by_openssl(self, name: str) -> None:
+        root = pki.authority("R")
+        leaf = root.intermediate("I").leaf(name)
+        assert verdict(pki.pem_file(root), leaf, name) == "ok"
+
+    @pytest.mark.parametrize(
+        ("make", "word"),
+        [
+            pytest.param(
+                lambda root: root.leaf("localhost", validity=pki.EXPIRED), "expired", id="expired"
+            ),
+            pytest.param(
+                lambda root: root.leaf("localhost", validity=pki.NOT_YET), "not yet", id="not-yet"
+            ),
+            pytest.param(lambda root: root.leaf("127.0.0.1"), "ostname", id="name"),
+            pytest.param(
+                lambda root: root.leaf(common_name="localhost", alternative_names=False),
+                "ostname",
+                id="common-name-only",
+            ),
+            pytest.param(
+                lambda root: root.leaf("localhost", purposes=(pki.CLIENT_AUTH,)),
+                "purpose",
+                id="purpose",
+            ),
+            pytest.param(
+                lambda root: root.intermediate("I", is_ca=False).leaf("localhost"),
+                "CA cert",
+                id="not-an-authority",
+            ),
+            pytest.param(
+                lambda root: root.intermediate("I").intermediate("J").leaf("localhost"),
+                "path length",
+                id="path-length",
+            ),
+            pytest.param(
+                lambda root: root.intermediate(
+                    "I", permitted=[pki.general_name("example.org")]
+                ).leaf("localhost"),
+                "permitted subtree",
+                id="name-constraints",
+            ),
+            pytest.param(lambda root: pki.self_signed("localhost"), "self.signed", id="self"),
+        ],
+    )
+    def test_what_is_wrong_on_purpose_is_refused_for_it(
+        self, make: pki.LeafMaker, word: str
+    ) -> None:
+        root = pki.authority("R")
+        assert re.search(word, verdict(pki.pem_file(root), make(root), "localhost"))
+
+    def test_pkcs7_and_der_hold_the_certificate(self, private_ca: pki.Authority) -> None:
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import pkcs7
+
+        assert pkcs7.load_der_pkcs7_certificates(pki.pkcs7_file(private_ca)) == [
+            private_ca.certificate
+        ]
+        assert x509.load_der_x509_certificate(private_ca.der) == private_ca.certificate
+
+    @pytest.mark.parametrize(
+        ("trust", "reject", "accepted"),
+        [
+            pytest.param((), (), True, id="no-uses"),
+            pytest.param((pki.SERVER_AUTH,), (), True, id="trusted"),
+            pytest.param((pki.EMAIL_PROTECTION,), (), False, id="trusted-for-email"),
+            pytest.param((), (pki.SERVER_AUTH,), False, id="rejected"),
+        ],
+    )
+    def test_trusted_blocks_mean_what_they_say(
+        self,
+        private_ca: pki.Authority,
+        trust: tuple[ObjectIdentifier, ...],
+        reject: tuple[ObjectIdentifier, ...],
+        accepted: bool,
+        tmp_path: Path,
+    ) -> None:
+        file = tmp_path / "trusted.pem"
+        file.write_bytes(pki.trusted_block(private_ca, trust=trust, reject=reject))
+        leaf = private_ca.leaf("localhost")
+        assert (verdict(file, leaf, "localhost") == "ok") is accepted
+
+    def test_a_hashed_folder_is_found_by_openssl(
+        self, private_ca: pki.Authority, stranger_ca: pki.Authority, tmp_path: Path
+    ) -> None:
+        folder = pki.hashed_folder(tmp_path / "certs", stranger_ca, private_ca)
+        assert verdict(folder, private_ca.leaf("localhost"), "localhost") == "ok"
+        assert verdict(folder, stranger_ca.leaf("localhost"), "localhost") == "ok"
+
+    @pytest.mark.parametrize("spoil", [pki.damaged_pem, pki.garbled_pem])
+    def test_damaged_blocks_are_refused(
+        self, private_ca: pki.Authority, spoil: pki.Spoiler, tmp_path: Path
+    ) -> None:
+        (tmp_path / "bad.pem").write_bytes(spoil(private_ca))
+        with pytest.raises(ssl.SSLError):
+            ssl.create_default_context(cafile=tmp_path / "bad.pem")
+
+
+def verdict(trusted: bytes | Path, leaf: pki.Certificate, name: str) -> str:
+    """What OpenSSL says of ``leaf`` as ``name``, in a handshake through memory: "ok" or why not."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.hostname_checks_common_name = False
+    if isinstance(trusted, bytes):
+        client.load_verify_locations(cadata=trusted.decode())
+    elif trusted.is_dir():
+        client.load_verify_locations(capath=trusted)
+    else:
+        client.load_verify_locations(cafile=trusted)
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(here, there, server_hostname=name)
+    theirs = pki.server_context(leaf).wrap_bio(there, here, server_side=True)
+    for _ in range(4):
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError as error:
+                return error.verify_message
+            if side is ours:
+                return "ok"
+    return "no end"
