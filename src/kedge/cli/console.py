@@ -1,0 +1,135 @@
+"""Where words go: stdout for what can be piped, stderr for everything else, a log for all of it.
+
+The console knows verbosity, colour and the log file. It decides no wording of its own beyond the
+labels ``error:``, ``warning:`` and ``hint:``, which read the same without colour.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from kedge.errors import UsageError
+
+_RED, _YELLOW, _CYAN, _BOLD, _RESET = "\x1b[31;1m", "\x1b[33;1m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
+
+#: Verbosity at which a line appears: each ``-v`` adds one, each ``-q`` takes one away.
+ERROR, WARNING, NORMAL, DETAIL, DEBUG = -2, -1, 0, 1, 2
+
+
+def wants_color(stream: TextIO, environ: Mapping[str, str], *, no_color: bool) -> bool:
+    """Colour is for terminals whose user has not declined it (https://no-color.org)."""
+    if no_color or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return bool(environ.get("FORCE_COLOR")) or stream.isatty()
+
+
+class Console:
+    """Thread-safe output of whole lines; ``close`` ends the log."""
+
+    def __init__(
+        self,
+        *,
+        verbosity: int = 0,
+        color: bool = False,
+        log: Path | None = None,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self.verbosity = verbosity
+        self.color = color
+        self._out = out
+        self._err = err
+        self._lock = threading.RLock()
+        self._warned: set[str] = set()
+        self._log = _open_log(log) if log else None
+        #: Prints a line on stderr while something else holds its last line (a progress bar).
+        self.holder: Callable[[str], object] | None = None
+
+    @property
+    def stdout(self) -> TextIO:
+        return self._out or sys.stdout
+
+    @property
+    def stderr(self) -> TextIO:
+        return self._err or sys.stderr
+
+    def result(self, text: str) -> None:
+        """Text for stdout: what a pipe may consume. Never suppressed, never coloured."""
+        with self._lock:
+            self._write(self.stdout, text)
+            self._record(text)
+
+    def say(self, text: str, *, level: int = NORMAL) -> None:
+        """A line of narration on stderr, from ``level`` of verbosity on."""
+        with self._lock:
+            if self.verbosity >= level:
+                if self.holder:
+                    self.holder(_without_color(text))
+                else:
+                    self._write(self.stderr, text)
+            self._record(text)
+
+    def detail(self, text: str) -> None:
+        self.say(text, level=DETAIL)
+
+    def debug(self, text: str) -> None:
+        self.say(text, level=DEBUG)
+
+    def warn(self, text: str) -> None:
+        """A warning, once for each text."""
+        with self._lock:
+            if text not in self._warned:
+                self._warned.add(text)
+                self.say(f"{self.paint('warning:', _YELLOW)} {text}", level=WARNING)
+
+    def error(self, text: str) -> None:
+        """An error is shown at every verbosity but ``-qqq``."""
+        self.say(f"{self.paint('error:', _RED)} {text}", level=ERROR)
+
+    def hint(self, text: str) -> None:
+        self.say(f"\n{self.paint('hint:', _CYAN)} {text}", level=ERROR)
+
+    def paint(self, text: str, code: str = _BOLD) -> str:
+        return f"{code}{text}{_RESET}" if self.color else text
+
+    def close(self) -> None:
+        if self._log:
+            self._log.close()
+            self._log = None
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            stream.write(f"{text}\n")
+        except UnicodeEncodeError:
+            encoding = stream.encoding or "ascii"
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+
+    def _record(self, text: str) -> None:
+        if self._log:
+            # A full disk under the log must not end the install that it describes.
+            with suppress(OSError):
+                self._log.write(_without_color(text) + "\n")
+                self._log.flush()
+
+
+def _open_log(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a", encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(
+            f"The log file {path} cannot be written: {exc.strerror}.",
+            hint="Choose another path with --log.",
+        ) from exc
+
+
+def _without_color(text: str) -> str:
+    for code in (_RED, _YELLOW, _CYAN, _BOLD, _RESET):
+        text = text.replace(code, "")
+    return text
