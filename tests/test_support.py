@@ -11,9 +11,23 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 from cryptography.x509.oid import ObjectIdentifier
 
 from support import pki, surroundings
+from support.servers import (
+    Faults,
+    Handshake,
+    Request,
+    Response,
+    Server,
+    compressed,
+    cut,
+    hang_up,
+    status,
+    tree,
+    with_basic_auth,
+)
 
 
 class TestSurroundings:
@@ -199,3 +213,99 @@ def verdict(trusted: bytes | Path, leaf: pki.Certificate, name: str) -> str:
             if side is ours:
                 return "ok"
     return "no end"
+
+
+class TestServers:
+    def test_tls_keep_alive_and_the_log(self, private_ca: pki.Authority, bundle: Path) -> None:
+        leaf = private_ca.intermediate("I").leaf("localhost")
+        with Server(tree({"/a": b"one", "/b": b"two"}), certificate=leaf) as server:
+            with requests.Session() as session:
+                session.verify = str(bundle)
+                assert session.get(f"{server.url}/a").content == b"one"
+                assert session.get(f"{server.url}/b?q=1").content == b"two"
+                assert session.get(f"{server.url}/c").status_code == 404
+            assert server.paths == ["/a", "/b", "/c"]
+            assert {request.connection for request in server.requests} == {1}
+            assert server.handshakes == [Handshake("localhost")]
+
+    def test_a_refused_handshake_is_in_the_log_and_no_request_is(
+        self, private_ca: pki.Authority, stranger_bundle: Path
+    ) -> None:
+        with Server(tree({}), certificate=private_ca.leaf("localhost")) as server:
+            with pytest.raises(requests.exceptions.SSLError):
+                requests.get(server.url, verify=str(stranger_bundle))
+            assert "unknown ca" in server.refused()[0].problem
+            assert server.requests == []
+
+    @pytest.mark.parametrize("required", [True, False])
+    def test_client_certificates(
+        self, private_ca: pki.Authority, bundle: Path, tmp_path: Path, required: bool
+    ) -> None:
+        identity = str(private_ca.client().write_identity(tmp_path / "client.pem"))
+        leaf = private_ca.leaf("localhost")
+        with Server(
+            tree({"/": b"in"}), certificate=leaf, client_ca=private_ca, client_required=required
+        ) as server:
+            assert requests.get(server.url, verify=str(bundle), cert=identity).content == b"in"
+            assert server.requests[-1].client_certificate is not None
+            if required:
+                with pytest.raises(requests.exceptions.RequestException):
+                    requests.get(server.url, verify=str(bundle))
+            else:
+                assert requests.get(server.url, verify=str(bundle)).content == b"in"
+                assert server.requests[-1].client_certificate is None
+
+    @pytest.mark.parametrize(
+        ("wanted", "status", "got"),
+        [
+            ("bytes=2-4", 206, b"234"),
+            ("bytes=7-", 206, b"789"),
+            ("bytes=-2", 206, b"89"),
+            ("bytes=8-99", 206, b"89"),
+            ("bytes=10-", 416, b""),
+            ("bytes=-", 200, b"0123456789"),
+        ],
+    )
+    def test_ranges(self, wanted: str, status: int, got: bytes) -> None:
+        with Server(tree({"/f": b"0123456789"})) as server:
+            answer = requests.get(f"{server.url}/f", headers={"Range": wanted})
+            assert (answer.status_code, answer.content) == (status, got)
+            etag = answer.headers.get("ETag", "")
+            again = requests.get(f"{server.url}/f", headers={"If-None-Match": etag})
+            assert again.status_code == 304
+            stale = {"Range": wanted, "If-Range": '"other"'}
+            assert requests.get(f"{server.url}/f", headers=stale).content == b"0123456789"
+
+    def test_faults_come_in_order_and_end(self) -> None:
+        faulty = Faults(tree({"/f": b"0123456789"}))
+        faulty.next("/f", cut(4), status(503, Retry_After="1"), hang_up())
+        with Server(faulty) as server:
+            with pytest.raises(requests.exceptions.ChunkedEncodingError, match="4 bytes read"):
+                requests.get(f"{server.url}/f")
+            answer = requests.get(f"{server.url}/f")
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+            with pytest.raises(requests.exceptions.ConnectionError):
+                requests.get(f"{server.url}/f")
+            assert requests.get(f"{server.url}/f").content == b"0123456789"
+
+    def test_gzip_basic_auth_and_chunks(self) -> None:
+        def chunks(request: Request) -> Response:
+            return Response(body=b"in pieces", chunked=True, throttle=4)
+
+        handlers = {
+            "/gzip": compressed(tree({"/gzip": b"plain text"})),
+            "/auth": with_basic_auth(tree({"/auth": b"in"}), "user", "pass:word"),
+            "/chunks": chunks,
+        }
+        with Server(lambda request: handlers[request.path](request)) as server:
+            answer = requests.get(f"{server.url}/gzip")
+            assert (answer.headers["Content-Encoding"], answer.text) == ("gzip", "plain text")
+            assert requests.get(f"{server.url}/auth").status_code == 401
+            assert requests.get(f"{server.url}/auth", auth=("user", "pass:word")).text == "in"
+            assert requests.get(f"{server.url}/chunks").text == "in pieces"
+
+    def test_a_broken_handler_is_not_overlooked(self) -> None:
+        server = Server(lambda request: Response(body=b"x" * (1 // 0)))
+        assert requests.get(server.url).status_code == 500
+        with pytest.raises(ZeroDivisionError):
+            server.close()
