@@ -25,6 +25,7 @@
     ├── RequirementError            what was asked for cannot be read
     ├── ResolutionError             what was asked for cannot be met
     │   ├── NotFoundError
+    │   ├── NeedsBuildError
     │   └── ConflictError
     ├── WheelError                  a wheel that must not be installed
     ├── TargetError                 the target environment cannot be used
@@ -277,6 +278,14 @@ class NotFoundError(ResolutionError):
     def __init__(self, message: str, *, name: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.name = name
+
+
+class NeedsBuildError(ResolutionError):
+    """Only building ``filename``, a source distribution, would tell or give what is needed."""
+
+    def __init__(self, message: str, *, filename: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.filename = filename
 
 
 class ConflictError(ResolutionError):

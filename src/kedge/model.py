@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -195,6 +195,41 @@ def redact_url(url: str) -> str:
     user, colon, _ = userinfo.partition(":")
     hidden = f"{user}:****" if colon else "****"
     return urlunsplit(parts._replace(netloc=f"{hidden}@{hostport}"))
+
+
+def strip_userinfo(url: str) -> str:
+    """The URL without user name and password: fit to be stored or compared, not to be fetched.
+
+    >>> strip_userinfo("https://user:secret@example.org/simple")
+    'https://example.org/simple'
+    """
+    parts = urlsplit(url)
+    _, at, hostport = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=hostport)) if at else url
+
+
+def local_path(url: str, *, windows: bool = False) -> str:
+    """The path that a ``file:`` URL names (RFC 8089); the reverse of ``Path.as_uri``.
+
+    ``ValueError`` for another scheme, and for a host other than ``localhost`` (on Windows a host is
+    a share: ``file://server/share`` is ``\\\\server\\share``).
+
+    >>> local_path("file:///tmp/a%20wheel.whl#sha256=00")
+    '/tmp/a wheel.whl'
+    >>> local_path("file:///C:/wheels", windows=True)
+    'C:/wheels'
+    """
+    parts = urlsplit(url)
+    if parts.scheme.lower() != "file":
+        raise ValueError(f"{redact_url(url)!r} is not a file: URL")
+    path = unquote(parts.path)
+    if parts.netloc and parts.netloc.lower() != "localhost":
+        if not windows:
+            raise ValueError(f"{redact_url(url)!r} names a host: only local files can be read")
+        return f"\\\\{parts.netloc}{path}".replace("/", "\\")
+    if windows and re.match(r"/[A-Za-z]:(/|$)", path):
+        return path[1:]
+    return path
 
 
 # --------------------------------------------------------------------------------------------
