@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import re
 import socket
 import ssl
 import subprocess
 import sys
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import requests
 from cryptography.x509.oid import ObjectIdentifier
+from installer.exceptions import InstallerError
+from installer.sources import WheelFile
 
 from support import pki, surroundings
+from support.indexes import CoreMetadata, SimpleIndex
 from support.servers import (
     Faults,
     Handshake,
@@ -27,6 +35,16 @@ from support.servers import (
     status,
     tree,
     with_basic_auth,
+)
+from support.wheels import (
+    Artifact,
+    sdist,
+    tampered,
+    truncated,
+    wheel,
+    with_member,
+    with_wrong_record_hash,
+    without_member,
 )
 
 
@@ -309,3 +327,114 @@ class TestServers:
         assert requests.get(server.url).status_code == 500
         with pytest.raises(ZeroDivisionError):
             server.close()
+
+
+class TestWheelsAndIndexes:
+    """pip is the judge of what an index and a wheel are."""
+
+    @pytest.mark.parametrize("style", ["json", "html", "legacy"])
+    @pytest.mark.parametrize(
+        "core_metadata", [CoreMetadata.HASHED, CoreMetadata.NONE, CoreMetadata.UNHASHED]
+    )
+    def test_pip_installs_from_it(
+        self,
+        private_ca: pki.Authority,
+        bundle: Path,
+        tmp_path: Path,
+        clean_environ: dict[str, str],
+        style: Literal["json", "html", "legacy"],
+        core_metadata: CoreMetadata,
+    ) -> None:
+        index = SimpleIndex(
+            [
+                wheel("demo", "1.0", requires=["Other.Name>=1"], extras={"more": ["third"]}),
+                wheel("demo", "2.0", requires_python=">=99"),
+                wheel("demo", "3.0"),
+                wheel("other-name", "1.5", entry_points={"tell": "other_name:main"}),
+                wheel("third", "0.1", data={"scripts/run": "#!python\nprint(1)\n"}),
+            ],
+            style=style,
+            core_metadata=core_metadata,
+            yanked={"demo-3.0-py3-none-any.whl": "broken"},
+        )
+        with Server(index, certificate=private_ca.leaf("localhost")) as server:
+            done = pip(
+                "install",
+                "--target",
+                tmp_path / "t",
+                "--cert",
+                bundle,
+                "demo[more]",
+                "--index-url",
+                f"{server.url}/simple",
+                environ=clean_environ,
+            )
+            assert done.returncode == 0, done.stderr
+            assert any(path.endswith(".metadata") for path in server.paths) is (
+                core_metadata is not CoreMetadata.NONE
+            )
+        found = {path.name for path in (tmp_path / "t").glob("*.dist-info")}
+        assert found == {"demo-1.0.dist-info", "other_name-1.5.dist-info", "third-0.1.dist-info"}
+        assert (tmp_path / "t" / "bin" / "tell").is_file()
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            pytest.param(lambda built: with_member(built, "../outside.py"), id="traversal"),
+            pytest.param(truncated, id="truncated"),
+            pytest.param(lambda built: without_member(built, "WHEEL"), id="no-wheel-file"),
+        ],
+    )
+    def test_pip_refuses_what_is_wrong_on_purpose(
+        self,
+        spoil: Callable[[Artifact], Artifact],
+        tmp_path: Path,
+        clean_environ: dict[str, str],
+    ) -> None:
+        path = spoil(wheel("demo")).write(tmp_path)
+        done = pip("install", "--no-index", "--target", tmp_path / "t", path, environ=clean_environ)
+        assert done.returncode == 1, done.stdout
+
+    def test_the_record_tells_the_truth_until_it_is_changed(self) -> None:
+        sound = wheel("demo", data={"data/share/x": b"1"})
+        for built, right in [
+            (sound, True),
+            (tampered(sound), True),
+            (with_member(sound, "demo/x.py", b"1", recorded=False), False),
+            (with_wrong_record_hash(sound), False),
+        ]:
+            with WheelFile.open(built.write(Path(os.environ["HOME"]))) as opened:
+                if right:
+                    opened.validate_record()
+                else:
+                    with pytest.raises(InstallerError):
+                        opened.validate_record()
+
+    def test_an_sdist_holds_its_metadata(self) -> None:
+        built = sdist("demo-x", requires=["other"])
+        with tarfile.open(fileobj=io.BytesIO(built.data)) as archive:
+            names = archive.getnames()
+        assert built.filename == "demo_x-1.0.tar.gz"
+        assert "demo_x-1.0/PKG-INFO" in names
+        assert b"Requires-Dist: other" in built.metadata
+
+    def test_files_on_another_host_and_stated_hashes_that_are_wrong(self) -> None:
+        built = wheel("demo")
+        index = SimpleIndex(
+            [tampered(built)],
+            style="json",
+            files_at="http://127.0.0.2:1",
+            states={built.filename: built},
+        )
+        with Server(index) as server:
+            (file,) = requests.get(f"{server.url}/simple/demo/").json()["files"]
+            fetched = requests.get(f"{server.url}/files/{built.filename}").content
+        assert file["url"] == f"http://127.0.0.2:1/files/{built.filename}"
+        assert file["hashes"] == {"sha256": built.sha256}
+        assert hashlib.sha256(fetched).hexdigest() != built.sha256
+
+
+def pip(*words: str | Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    pytest.importorskip("pip")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, words)]
+    return subprocess.run(command, env=environ, capture_output=True, text=True)
