@@ -11,7 +11,8 @@ import ssl
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from installer.sources import WheelFile
 
 from support import pki, surroundings
 from support.indexes import CoreMetadata, SimpleIndex
+from support.proxies import Proxy, mitmproxy
 from support.servers import (
     Faults,
     Handshake,
@@ -438,3 +440,70 @@ def pip(*words: str | Path, environ: dict[str, str]) -> subprocess.CompletedProc
     pytest.importorskip("pip")
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, words)]
     return subprocess.run(command, env=environ, capture_output=True, text=True)
+
+
+class TestProxies:
+    @pytest.fixture
+    def server(self, private_ca: pki.Authority) -> Iterator[Server]:
+        files = {"/": b"behind", "/large": os.urandom(3_000_000)}
+        with Server(tree(files), certificate=private_ca.leaf("localhost")) as server:
+            yield server
+
+    @pytest.mark.parametrize("tls", [False, True])
+    def test_a_tunnel(
+        self, server: Server, private_ca: pki.Authority, bundle: Path, tls: bool
+    ) -> None:
+        with Proxy(certificate=private_ca.leaf("localhost") if tls else None) as proxy:
+            answer = requests.get(
+                f"{server.url}/large", proxies={"https": proxy.url}, verify=str(bundle)
+            )
+            assert len(answer.content) == 3_000_000
+            assert proxy.tunnels == [server.hostport]
+
+    def test_credentials(self, server: Server, bundle: Path) -> None:
+        with Proxy(credentials=("me", "p@ss:w/rd")) as proxy:
+            with pytest.raises(requests.exceptions.ProxyError, match="407"):
+                requests.get(server.url, proxies={"https": proxy.url}, verify=str(bundle))
+            ours = {"https": proxy.authorized_url}
+            assert requests.get(server.url, proxies=ours, verify=str(bundle)).text == "behind"
+            assert [entry.status for entry in proxy.entries] == [407, 200]
+            assert proxy.entries[1].credentials == ("me", "p@ss:w/rd")
+        assert server.requests[-1].headers["Proxy-Authorization"] is None
+
+    def test_plain_requests_are_forwarded_and_names_are_the_proxys(self) -> None:
+        with Server(tree({"/x": b"plain"})) as server, Proxy(names={"a.test": "127.0.0.1"}) as p:
+            url = f"http://a.test:{server.port}/x"
+            assert requests.get(url, proxies={"http": p.url}).text == "plain"
+            assert server.requests[0].headers["Host"] == f"a.test:{server.port}"
+
+    def test_a_refused_handshake_of_its_own(self, private_ca: pki.Authority) -> None:
+        with Proxy(certificate=private_ca.leaf("localhost")) as proxy:
+            with pytest.raises(requests.exceptions.RequestException):
+                requests.get("https://localhost:1", proxies={"https": proxy.url})
+            assert proxy.entries == []
+            wait_for(lambda: bool(proxy.refusals))
+
+    @pytest.mark.tool("mitmdump")
+    def test_mitmproxy_signs_with_its_own_authority(
+        self, server: Server, private_ca: pki.Authority, bundle: Path, tmp_path: Path
+    ) -> None:
+        inspection = pki.authority("Kedge Test Inspection", path_length=0)
+        own = str(inspection.write_pem(tmp_path / "inspection.pem"))
+        with mitmproxy(tmp_path / "m", inspection, trusts=private_ca, credentials=("u", "p")) as m:
+            assert (
+                requests.get(server.url, proxies={"https": m.authorized_url}, verify=own).text
+                == "behind"
+            )
+            with pytest.raises(requests.exceptions.SSLError):
+                requests.get(server.url, proxies={"https": m.authorized_url}, verify=str(bundle))
+            with pytest.raises(requests.exceptions.ProxyError, match="407"):
+                requests.get(server.url, proxies={"https": m.url}, verify=own)
+            assert m.hosts == {server.hostport}
+
+
+def wait_for(condition: Callable[[], bool], *, timeout: float = 5) -> None:
+    """For what another thread finds out a moment after us."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
