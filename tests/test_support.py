@@ -13,6 +13,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,8 @@ from cryptography.x509.oid import ObjectIdentifier
 from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
-from support import pki, surroundings
+from support import pki, surroundings, venvs
+from support.index_servers import IndexServer, devpi, folders_behind_nginx, pypiserver
 from support.indexes import CoreMetadata, SimpleIndex
 from support.proxies import Proxy, mitmproxy
 from support.servers import (
@@ -507,3 +509,70 @@ def wait_for(condition: Callable[[], bool], *, timeout: float = 5) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
+
+
+class TestIndexServers:
+    """pip again is the judge."""
+
+    ARTIFACTS = (wheel("demo", "1.0", requires=["Other.Name"]), wheel("other-name", "2.0"))
+
+    @pytest.mark.parametrize(
+        "serve",
+        [
+            pytest.param(folders_behind_nginx, id="nginx"),
+            pytest.param(pypiserver, id="pypiserver", marks=pytest.mark.tool("pypi-server")),
+            pytest.param(devpi, id="devpi", marks=pytest.mark.tool("devpi-init", "devpi-server")),
+        ],
+    )
+    @pytest.mark.tool("nginx")
+    def test_pip_installs_from_it(
+        self,
+        private_ca: pki.Authority,
+        bundle: Path,
+        tmp_path: Path,
+        clean_environ: dict[str, str],
+        serve: Callable[..., AbstractContextManager[IndexServer]],
+    ) -> None:
+        leaf = private_ca.leaf("localhost")
+        with serve(tmp_path / "server", leaf, self.ARTIFACTS) as server:
+            done = pip(
+                "install",
+                "--target",
+                tmp_path / "t",
+                "--cert",
+                bundle,
+                "--index-url",
+                server.url,
+                "demo",
+                environ=clean_environ,
+            )
+            assert done.returncode == 0, done.stderr
+            assert any(".whl" in line for line in server.requests)
+        assert venvs.versions_in(tmp_path / "t") == {"demo": "1.0", "other-name": "2.0"}
+
+
+class TestVenvs:
+    def test_a_target_is_empty_and_works(self, tmp_path: Path) -> None:
+        target = venvs.make_venv(tmp_path / "env")
+        assert target.versions() == {}
+        assert target.run("-c", "import sys; print(sys.prefix)").strip() == str(target.path)
+        (target.site / "mod.py").write_text("print('found')")
+        assert target.run("-m", "mod") == "found\n"
+
+    def test_a_target_can_import_kedge_and_does_not_hold_it(self, tmp_path: Path) -> None:
+        target = venvs.make_venv_with_kedge(tmp_path / "env")
+        assert target.run("-c", "import kedge, requests; print(kedge.__name__)") == "kedge\n"
+        assert target.versions() == {}
+
+    def test_a_private_certifi_stands_in_front(
+        self, private_ca: pki.Authority, clean_environ: dict[str, str], tmp_path: Path
+    ) -> None:
+        overlay = venvs.with_private_certifi(tmp_path / "overlay", private_ca.pem)
+        code = "import certifi; print(open(certifi.where()).read())"
+        child = subprocess.run(
+            [sys.executable, "-c", code],
+            env=clean_environ | {"PYTHONPATH": overlay},
+            capture_output=True,
+            text=True,
+        )
+        assert child.stdout.strip() == private_ca.pem.decode().strip()

@@ -352,6 +352,14 @@ def program(
             process.wait(10)
 
 
+def run_to_end(command: Sequence[str], log: Path) -> None:
+    """Runs a program that ends by itself; ``RuntimeError`` with what it printed if it fails."""
+    with log.open("wb") as output:
+        code = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
+    if code != 0:
+        raise RuntimeError(f"{command[0]} ended with {code}:\n{log.read_text('utf-8')}")
+
+
 def _answers(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()

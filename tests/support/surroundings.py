@@ -194,11 +194,12 @@ def public_index() -> PublicIndex:
 
 
 def find_tool(name: str) -> str | None:
-    """The path of a program: ``KEDGE_<NAME>`` in the environment, else ``PATH`` and the sbins."""
+    """The path of a program: ``KEDGE_<NAME>`` in the environment, ``PATH``, beside this Python."""
     variable = "KEDGE_" + name.upper().replace("-", "_").replace(".", "_")
     if named := MACHINE.get(variable):
         return shutil.which(named)
-    folders = [*MACHINE.get("PATH", os.defpath).split(os.pathsep), "/usr/sbin", "/usr/local/sbin"]
+    folders = MACHINE.get("PATH", os.defpath).split(os.pathsep)
+    folders += [str(Path(sys.executable).parent), "/usr/sbin", "/usr/local/sbin"]
     return shutil.which(name, path=os.pathsep.join(folders))
 
 
