@@ -30,7 +30,9 @@
     ├── WheelError                  a wheel that must not be installed
     ├── TargetError                 the target environment cannot be used
     ├── InstallError                the environment could not be changed (it is as before)
+    │   └── EnvironmentChangedError another process changed it since the plan was made
     └── CacheError
+        └── DamagedEntryError       a wheel in the cache is not what it was
 
 Each carries fields, one sentence (``message``), an optional ``hint`` that says what to do, and an
 ``exit_code``. Nothing here formats for a terminal: errors are rendered once, in :mod:`kedge.cli`.
@@ -321,5 +323,20 @@ class InstallError(KedgeError):
     """The environment could not be changed, and is as it was before."""
 
 
+class EnvironmentChangedError(InstallError):
+    """Another process changed the environment since the plan was made: plan again."""
+
+
 class CacheError(KedgeError):
     """The cache cannot be used (kedge goes on without it where that is possible)."""
+
+
+class DamagedEntryError(CacheError):
+    """A file of a cached wheel is missing or was changed: forget the entry and fetch it again.
+
+    ``sha256`` is the digest of the wheel, the key of the entry.
+    """
+
+    def __init__(self, message: str, *, sha256: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.sha256 = sha256

@@ -1,0 +1,101 @@
+"""Writing so that a reader sees all of it or nothing, and a killed writer leaves only rubbish.
+
+Everything is first made in one scratch folder, on the file system of what it will replace, and
+then renamed. What a killed process left there is removed by a later one, once it is so old that
+no living process can still be writing it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: Older scratch entries belong to no living process.
+STALE_SECONDS = 24 * 3600.0
+
+
+class Scratch:
+    """The scratch folder of one cache; made when first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _name(self) -> Path:
+        return self.folder / secrets.token_hex(8)
+
+    @contextmanager
+    def directory(self) -> Iterator[Path]:
+        """A new folder (mode 0700); removed at the end unless it was renamed away."""
+        path = self._name()
+        try:
+            path.mkdir(mode=0o700)
+        except FileNotFoundError:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700)
+        try:
+            yield path
+        finally:
+            remove_tree(path)
+
+    def write(self, destination: Path, parts: Sequence[bytes | memoryview]) -> None:
+        """Put the parts, joined, at ``destination``: whole, or not at all (``OSError``)."""
+        temporary = self._name()
+        try:
+            self._write_new(temporary, parts)
+            try:
+                temporary.replace(destination)
+            except FileNotFoundError:
+                destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                temporary.replace(destination)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def _write_new(self, path: Path, parts: Sequence[bytes | memoryview]) -> None:
+        try:
+            file = path.open("xb")
+        except FileNotFoundError:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = path.open("xb")
+        with file:
+            file.writelines(parts)
+
+    def discard(self, path: Path) -> bool:
+        """Take an entry out of sight with one rename, then delete it; whether it was there."""
+        aside = self._name()
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.rename(aside)
+        except FileNotFoundError:
+            return False
+        remove_tree(aside)
+        return True
+
+    def clean(self, *, older_than: float = STALE_SECONDS) -> None:
+        """Remove what killed processes left, where it is older than so many seconds."""
+        limit = time.time() - older_than
+        try:
+            entries = list(os.scandir(self.folder))
+        except OSError:
+            return
+        for entry in entries:
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime < limit:
+                    remove_tree(Path(entry.path))
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a file or a whole folder as far as possible; what is absent is no error."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    except OSError:
+        pass

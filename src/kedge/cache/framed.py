@@ -1,0 +1,46 @@
+"""Small files with a head: one line of JSON, then the bytes it describes.
+
+The head says how long the body is and what its CRC-32 is, so that a file torn by a power cut is
+noticed and counts as absent; nothing is forced to the disk.
+
+Bodies are stored as they are. Measured on the largest pages of the public index (2 MB): zlib
+makes a quarter of them at 18 ms to write and 7 ms to read, against 1 ms for either.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedge.cache.atomic import Scratch
+
+
+def write(scratch: Scratch, path: Path, head: Mapping[str, object], body: bytes) -> bool:
+    """Store it, whole or not at all; ``False`` when the file system would not have it."""
+    line = json.dumps({**head, "length": len(body), "crc32": zlib.crc32(body)}).encode()
+    try:
+        scratch.write(path, (line, b"\n", body))
+    except OSError:
+        return False
+    return True
+
+
+def read(path: Path) -> tuple[dict[str, Any], bytes] | None:
+    """The head and the body, or ``None`` when the file is absent or damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    line, _, body = data.partition(b"\n")
+    try:
+        head = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(head, dict):
+        return None
+    if head.get("length") != len(body) or head.get("crc32") != zlib.crc32(body):
+        return None
+    return head, body

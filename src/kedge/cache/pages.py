@@ -1,0 +1,96 @@
+"""Index pages, with what HTTP needs to ask whether they still hold (RFC 9111).
+
+What may be stored, and for how long, is decided by whoever fetched the page; in particular
+nothing that came over an unverified connection is ever given to :meth:`PageStore.put`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from kedge.cache import framed
+from kedge.cache.atomic import Scratch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedPage:
+    """One page.
+
+    ``url`` is the address it was finally served from, without credentials: relative links
+    count from there. ``fresh_until`` is in seconds since the epoch; from then on the page may
+    be used only once the server confirms it, with ``etag`` or ``last_modified``.
+    """
+
+    url: str
+    content_type: str
+    body: bytes
+    etag: str | None = None
+    last_modified: str | None = None
+    fresh_until: float = 0.0
+
+
+class PageStore:
+    """Pages by the address that was asked for. Safe for several threads and processes."""
+
+    def __init__(
+        self, folder: Path, scratch: Scratch, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.folder = folder
+        self._scratch = scratch
+        self._clock = clock
+
+    def get(self, url: str) -> CachedPage | None:
+        """The page stored for that address, fresh or not; ``None`` if there is none."""
+        found = framed.read(self._path(url))
+        if found is None:
+            return None
+        head, body = found
+        try:
+            return CachedPage(
+                url=head["url"],
+                content_type=head["content_type"],
+                body=body,
+                etag=head["etag"],
+                last_modified=head["last_modified"],
+                fresh_until=float(head["fresh_until"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def is_fresh(self, page: CachedPage) -> bool:
+        """Whether the page may be used without asking the server."""
+        return self._clock() < page.fresh_until
+
+    def put(self, url: str, page: CachedPage) -> bool:
+        """Store the page for that address; ``False`` if the file system would not have it."""
+        head = {
+            "url": without_credentials(page.url),
+            "content_type": page.content_type,
+            "etag": page.etag,
+            "last_modified": page.last_modified,
+            "fresh_until": page.fresh_until,
+        }
+        return framed.write(self._scratch, self._path(url), head, page.body)
+
+    def forget(self, url: str) -> None:
+        """Remove the page of that address, if there is one."""
+        self._scratch.discard(self._path(url))
+
+    def _path(self, url: str) -> Path:
+        key = hashlib.sha256(without_credentials(url).encode()).hexdigest()
+        return self.folder / key[:2] / key[2:]
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user name, password and fragment.
+
+    >>> without_credentials("https://user:secret@example.org/simple/#x")
+    'https://example.org/simple/'
+    """
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))

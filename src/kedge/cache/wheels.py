@@ -1,0 +1,243 @@
+"""Unpacked wheels, each under the SHA-256 of its archive.
+
+An entry is a folder: ``manifest`` (see :mod:`kedge.cache.manifest`), ``tree`` (the files) and,
+once it was asked for, ``bytecode-<cache tag>``. It is made in the scratch folder and appears with
+one rename, so it is complete or absent; of several processes that make the same one, the first
+wins and the others use it. Nothing is forced to the disk: an entry that a power cut tore has no
+valid manifest, or files of another size than it says, and counts as damaged.
+
+Damage inside the tree is looked for where the files are used (:mod:`kedge.install.link` compares
+size and time of every file that it links), not here: that would cost the same again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kedge.cache.atomic import Scratch
+from kedge.cache.manifest import Manifest, ManifestEntry, dump, dump_files, load, load_files
+from kedge.cache.manifest import load_head as _load_head
+from kedge.errors import CacheError
+
+_MANIFEST = "manifest"
+_TREE = "tree"
+_BYTECODE = "bytecode-"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CACHE_TAG = re.compile(r"[A-Za-z0-9_.-]+")
+
+# How exact the time of last use needs to be: purging counts in days.
+_USED_SECONDS = 3600.0
+
+# What a rename onto a folder that has something in it says, by platform.
+_OCCUPIED = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.EACCES, errno.EPERM})
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpackedWheel:
+    """A wheel in the cache: ``tree`` holds its files as the archive had them."""
+
+    sha256: str
+    tree: Path
+    manifest: Manifest
+
+    @property
+    def dist_info(self) -> Path:
+        return self.tree / self.manifest.dist_info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bytecode:
+    """Compiled files of one wheel for one kind of Python.
+
+    ``files`` are relative to ``tree`` and stand as ``pkg/__pycache__/module.<tag>.pyc``.
+    """
+
+    tree: Path
+    files: tuple[ManifestEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedWheel:
+    """One line of a listing. ``size`` is in bytes, ``used`` in seconds since the epoch."""
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size: int
+    used: float
+
+
+class WheelStore:
+    """The unpacked wheels of one cache. Safe for several threads and processes."""
+
+    def __init__(self, folder: Path, scratch: Scratch) -> None:
+        self.folder = folder
+        self._scratch = scratch
+
+    def get(self, sha256: str) -> UnpackedWheel | None:
+        """The entry of that digest; a damaged one is removed and counts as absent."""
+        entry = self._entry(sha256)
+        try:
+            with (entry / _MANIFEST).open("rb") as file:
+                data = file.read()
+                self._mark_used(file.fileno(), entry)
+            manifest = load(data)
+            tree = entry / _TREE
+            if tree.is_dir():
+                return UnpackedWheel(sha256=sha256, tree=tree, manifest=manifest)
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            pass
+        except OSError:
+            return None  # too many open files, say: no reason to throw the entry away
+        self.forget(sha256)
+        return None
+
+    def add(self, sha256: str, build: Callable[[Path], Manifest]) -> UnpackedWheel:
+        """Make the entry of that digest and return it.
+
+        ``build`` fills the empty folder it is given and says what is in it; what it raises
+        passes through, and then nothing is left behind. It is called even if the entry exists.
+
+        :raises CacheError: the entry could not be written (a full disk, no permission).
+        """
+        entry = self._entry(sha256)
+        try:
+            with self._scratch.directory() as temporary:
+                tree = temporary / _TREE
+                tree.mkdir()
+                (temporary / _MANIFEST).write_bytes(dump(build(tree)))
+                return self._publish(sha256, temporary, entry)
+        except OSError as exc:
+            raise _cannot_write(self.folder, exc) from exc
+
+    def forget(self, sha256: str) -> None:
+        """Remove the entry, if there is one: it was found damaged."""
+        with suppress(OSError):
+            self._scratch.discard(self._entry(sha256))
+
+    def bytecode(self, wheel: UnpackedWheel, cache_tag: str) -> Bytecode | None:
+        """The wheel's bytecode for that kind of Python, if it was ever compiled."""
+        folder = wheel.tree.parent / _bytecode_name(cache_tag)
+        try:
+            files = load_files((folder / _MANIFEST).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError):
+            self._scratch.discard(folder)
+            return None
+        return Bytecode(tree=folder / _TREE, files=files)
+
+    def add_bytecode(
+        self,
+        wheel: UnpackedWheel,
+        cache_tag: str,
+        build: Callable[[Path], tuple[ManifestEntry, ...]],
+    ) -> Bytecode:
+        """Keep the wheel's bytecode beside it; ``build`` as in :meth:`add`.
+
+        :raises CacheError: it could not be written.
+        """
+        folder = wheel.tree.parent / _bytecode_name(cache_tag)
+        try:
+            with self._scratch.directory() as temporary:
+                tree = temporary / _TREE
+                tree.mkdir()
+                files = build(tree)
+                (temporary / _MANIFEST).write_bytes(dump_files(files))
+                for _ in range(_ATTEMPTS):
+                    if _rename_if_absent(temporary, folder):
+                        return Bytecode(tree=folder / _TREE, files=files)
+                    existing = self.bytecode(wheel, cache_tag)
+                    if existing is not None:
+                        return existing
+        except OSError as exc:
+            raise _cannot_write(self.folder, exc) from exc
+        raise CacheError(f"The bytecode of {wheel.manifest.filename} could not be cached.")
+
+    def list(self) -> Iterator[CachedWheel]:
+        """Every entry, in no particular order; damaged ones are passed over."""
+        for entry in self._entries():
+            manifest = entry / _MANIFEST
+            try:
+                with manifest.open("rb") as file:
+                    head = _load_head(file.readline())
+                    used = os.fstat(file.fileno()).st_mtime
+            except (OSError, ValueError):
+                continue
+            yield CachedWheel(
+                name=str(head["name"]),
+                version=str(head["version"]),
+                filename=str(head["filename"]),
+                sha256=entry.parent.name + entry.name,
+                size=int(str(head["size"])),
+                used=used,
+            )
+
+    def _entries(self) -> Iterator[Path]:
+        with suppress(OSError):
+            for shard in sorted(self.folder.iterdir()):
+                if shard.is_dir():
+                    yield from sorted(shard.iterdir())
+
+    def _entry(self, sha256: str) -> Path:
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"no SHA-256: {sha256!r}")
+        return self.folder / sha256[:2] / sha256[2:]
+
+    def _mark_used(self, descriptor: int, entry: Path) -> None:
+        if time.time() - os.fstat(descriptor).st_mtime > _USED_SECONDS:
+            with suppress(OSError):
+                os.utime(entry / _MANIFEST)
+
+    def _publish(self, sha256: str, temporary: Path, entry: Path) -> UnpackedWheel:
+        for _ in range(_ATTEMPTS):
+            entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # What get() does not like it removes, so one of the two succeeds.
+            _rename_if_absent(temporary, entry)
+            wheel = self.get(sha256)
+            if wheel is not None:
+                return wheel
+        raise CacheError(f"The entry of {sha256} in the cache {self.folder} keeps disappearing.")
+
+
+def _bytecode_name(cache_tag: str) -> str:
+    if not _CACHE_TAG.fullmatch(cache_tag):
+        raise ValueError(f"no cache tag: {cache_tag!r}")
+    return _BYTECODE + cache_tag
+
+
+def _rename_if_absent(source: Path, destination: Path) -> bool:
+    """One rename; ``False`` when something is there already, or the source has gone."""
+    try:
+        source.rename(destination)
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        if exc.errno in _OCCUPIED and destination.exists():
+            return False
+        raise
+    return True
+
+
+def _cannot_write(folder: Path, exc: OSError) -> CacheError:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CacheError(
+            f"The disk of the cache {folder.parent} is full.",
+            hint="Make room, or name another folder with --cache-dir; kedge cache purge empties "
+            "the cache.",
+        )
+    reason = exc.strerror or str(exc)
+    return CacheError(
+        f"The cache {folder.parent} cannot be written: {reason}.",
+        hint="Name another folder with --cache-dir, or go without with --no-cache-dir.",
+    )
