@@ -1,0 +1,174 @@
+"""Core metadata: what a distribution says it is and needs (``METADATA``, ``PKG-INFO``).
+
+Reads the header only, as bytes in and values out; knows nothing of files or networks. Names,
+versions and requirements are parsed where they are asked for: most that is installed or listed
+is never asked what it requires.
+https://packaging.python.org/specifications/core-metadata/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from kedge.errors import PageError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+_FIELD = re.compile(r"([!-9;-~]+)[ \t]*:[ \t]*(.*)")
+
+#: What is kept of a header; every other field is passed over.
+_WANTED = frozenset(
+    {
+        "metadata-version",
+        "name",
+        "version",
+        "requires-dist",
+        "requires-python",
+        "provides-extra",
+        "dynamic",
+    }
+)
+
+
+def normalized(name: str) -> NormalizedName:
+    """The name as indexes compare it (PEP 503), without importing packaging.
+
+    >>> normalized("Zope.Interface__x")
+    'zope-interface-x'
+    """
+    return cast("NormalizedName", re.sub(r"[-_.]+", "-", name).lower())
+
+
+@dataclass(frozen=True)
+class CoreMetadata:
+    """One distribution's metadata. ``where`` says what it was read from, for messages.
+
+    ``name`` and ``version_text`` are as written. ``requirement_lines`` are the ``Requires-Dist``
+    values unparsed; ``provides_extra`` is normalised. Fields that are missing are empty, but a
+    name and a version are always there.
+    """
+
+    where: str
+    name: str
+    version_text: str
+    requirement_lines: tuple[str, ...] = ()
+    requires_python: str | None = None
+    provides_extra: tuple[NormalizedName, ...] = ()
+    metadata_version: str | None = None
+    dynamic: tuple[str, ...] = ()
+
+    @property
+    def canonical_name(self) -> NormalizedName:
+        return normalized(self.name)
+
+    @cached_property
+    def version(self) -> Version:
+        """:raises PageError: it is no version (PEP 440)."""
+        from packaging.version import InvalidVersion, Version
+
+        try:
+            return Version(self.version_text)
+        except InvalidVersion as exc:
+            raise PageError(
+                f"{self.name} has the version {self.version_text!r}, which is not valid.",
+                url=self.where,
+            ) from exc
+
+    @cached_property
+    def requires_dist(self) -> tuple[Requirement, ...]:
+        """All requirements, whatever their markers.
+
+        :raises PageError: one of the lines is no requirement (PEP 508).
+        """
+        return tuple(map(self._requirement, self.requirement_lines))
+
+    def _requirement(self, line: str) -> Requirement:
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        try:
+            return Requirement(line)
+        except InvalidRequirement as exc:
+            raise PageError(
+                f"{self.name} {self.version_text} requires {line!r}, which is no valid "
+                "requirement.",
+                url=self.where,
+                hint="Another version of it may be well-formed.",
+            ) from exc
+
+    def requirements(
+        self, markers: Mapping[str, str], extras: Collection[str] = ()
+    ) -> Iterator[Requirement]:
+        """The requirements that apply in the environment ``markers``, with these extras.
+
+        A marker is evaluated once for each extra, or once with none (as pip does: with extras
+        asked for, what needs ``extra == ""`` is not asked). Extras are compared normalised.
+        """
+        contexts = [{**markers, "extra": extra} for extra in extras or ("",)]
+        for requirement in self.requires_dist:
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate(context) for context in contexts):
+                yield requirement
+
+
+def parse_metadata(data: bytes, *, where: str) -> CoreMetadata:
+    """Read a metadata file; ``where`` is the path or URL it came from.
+
+    As tolerant as pip: unknown fields, versions of the format and damaged descriptions are
+    passed over, and a field that is not UTF-8 spoils itself alone.
+
+    :raises PageError: there is no name or no version.
+
+    >>> parse_metadata(b"Name: A.b\\nVersion: 1\\n", where="METADATA").canonical_name
+    'a-b'
+    """
+    fields: dict[str, list[str]] = {}
+    for name, value in _header(data):
+        fields.setdefault(name, []).append(value)
+    missing = [name for name in ("name", "version") if not fields.get(name, [""])[0]]
+    if missing:
+        raise PageError(
+            f"The metadata of a distribution does not say its {' or '.join(missing)}.", url=where
+        )
+    return CoreMetadata(
+        where=where,
+        name=fields["name"][0],
+        version_text=fields["version"][0],
+        requirement_lines=tuple(fields.get("requires-dist", ())),
+        requires_python=fields.get("requires-python", [None])[0] or None,
+        provides_extra=tuple(normalized(extra) for extra in fields.get("provides-extra", ())),
+        metadata_version=fields.get("metadata-version", [None])[0],
+        dynamic=tuple(fields.get("dynamic", ())),
+    )
+
+
+def _header(data: bytes) -> Iterator[tuple[str, str]]:
+    """The wanted fields in order, names in lower case, folded lines joined (RFC 5322, 2.2).
+
+    The header ends at the first empty line, or, as for ``email``, at one that is no field.
+    """
+    end = re.search(rb"\r\n\r\n|\n\n|\r\r", data)
+    text = (data[: end.start()] if end else data).decode("utf-8-sig", "replace")
+    name, value = "", ""
+    for line in re.split(r"\r\n|\n|\r", text):
+        if line[:1] in (" ", "\t"):
+            if name:
+                value += "\n" + line
+            continue
+        if name:
+            yield name, value.strip()
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            name = ""
+            break
+        name, value = match[1].lower(), match[2]
+        if name not in _WANTED:
+            name = ""
+    if name:
+        yield name, value.strip()
