@@ -1,0 +1,105 @@
+"""The commands, their actions and how many words each takes. Data only.
+
+A command that is not in this table does not exist: not for the parser, not for the help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INSTALL = "install"
+DOWNLOAD = "download"
+UNINSTALL = "uninstall"
+LIST = "list"
+FREEZE = "freeze"
+TRUST = "trust"
+CONFIG = "config"
+CACHE = "cache"
+HELP = "help"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The first word after some commands: ``kedge config set``. ``most`` None means any number."""
+
+    name: str
+    summary: str
+    words: str = ""
+    least: int = 0
+    most: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. ``default_action`` is what it does without a word, if it can do without."""
+
+    name: str
+    summary: str
+    words: str = ""
+    least: int = 0
+    most: int | None = 0
+    actions: tuple[Action, ...] = ()
+    default_action: str | None = None
+
+    def action(self, name: str) -> Action | None:
+        return next((action for action in self.actions if action.name == name), None)
+
+
+COMMANDS = (
+    Command(INSTALL, "Install packages.", "<requirement> ...", most=None),
+    Command(
+        DOWNLOAD, "Download packages, without installing them.", "<requirement> ...", most=None
+    ),
+    Command(UNINSTALL, "Uninstall packages.", "<package> ...", most=None),
+    Command(LIST, "List installed packages."),
+    Command(FREEZE, "Print the installed packages in the format of a requirements file."),
+    Command(
+        TRUST,
+        "Show which certificates are trusted, and why.",
+        actions=(
+            Action(
+                "show", "What is trusted here, and the settings that decided it.", "[host]", 0, 1
+            ),
+            Action("export", "Print the trust anchors in force as PEM."),
+        ),
+        default_action="show",
+    ),
+    Command(
+        CONFIG,
+        "Read and change pip's configuration files.",
+        actions=(
+            Action("list", "Every value that is set, and where."),
+            Action("get", "Print one value.", "<section>.<option>", 1, 1),
+            Action("set", "Write one value.", "<section>.<option> <value>", 2, 2),
+            Action("unset", "Remove one value.", "<section>.<option>", 1, 1),
+            Action("debug", "The files that are looked for, and what each holds."),
+        ),
+    ),
+    Command(
+        CACHE,
+        "Inspect and clear the cache.",
+        actions=(
+            Action("dir", "Print the cache's folder."),
+            Action("info", "What it holds, and how much."),
+            Action("list", "The wheels in it.", "[pattern]", 0, 1),
+            Action(
+                "remove", "Remove the wheels that match a name or a pattern.", "<pattern>", 1, 1
+            ),
+            Action("purge", "Remove everything."),
+        ),
+    ),
+    Command(HELP, "Show help for a command.", "[command]", most=1),
+)
+
+#: Commands of pip that kedge does not have, for a better answer than "no such command".
+PIP_ONLY_COMMANDS = frozenset(
+    (
+        "check", "completion", "debug", "hash", "index", "inspect", "lock", "search", "show",
+        "wheel",
+    )
+)  # fmt: skip
+
+
+def find_command(name: str | None) -> Command | None:
+    """The command of that name, if there is one."""
+    return next((command for command in COMMANDS if command.name == name), None)

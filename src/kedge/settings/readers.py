@@ -1,0 +1,98 @@
+"""From the text of one setting to its value; each raises ``ValueError`` with what it expected.
+
+Pure: no file is looked at, no name is resolved.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+_TRUE = frozenset(("y", "yes", "t", "true", "on", "1"))
+_FALSE = frozenset(("n", "no", "f", "false", "off", "0"))
+
+
+def boolean(text: str) -> bool:
+    """pip's words for yes and no (``strtobool``), in any case.
+
+    >>> boolean("Yes"), boolean("off")
+    (True, False)
+    """
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("expected a boolean: yes/no, true/false, on/off or 1/0")
+
+
+def count(text: str) -> int:
+    """A number of times, or a boolean word for 1 and 0 (pip's rule for ``verbose``)."""
+    try:
+        return int(boolean(text))
+    except ValueError:
+        return natural(text, expected="expected a whole number from 0, or a boolean word")
+
+
+def natural(text: str, *, expected: str = "expected a whole number from 0") -> int:
+    """A whole number that is not negative."""
+    if not re.fullmatch(r"\s*\+?[0-9]+\s*", text):
+        raise ValueError(expected)
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A duration in seconds: finite and more than nothing."""
+    expected = "expected a number of seconds greater than 0"
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(expected)
+    return value
+
+
+def host(text: str) -> str:
+    """``HOST`` or ``HOST:PORT``, lower case; an IPv6 address may stand bare or in brackets.
+
+    >>> host("Index.Example:8443")
+    'index.example:8443'
+    """
+    expected = "expected a host or host:port, without scheme, path or credentials"
+    word = text.strip().lower()
+    if not word or re.search(r"[\s/@?#\\]", word):
+        raise ValueError(expected)
+    if word.count(":") > 1 and not word.startswith("["):
+        return word
+    match = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d+))?", word)
+    if not match or (match[2] and not 0 < int(match[2]) < 65536):
+        raise ValueError(expected)
+    return word
+
+
+def package_name(text: str) -> str:
+    """A project's name in its normalised form (PEP 503).
+
+    >>> package_name("Zope.Interface")
+    'zope-interface'
+    """
+    return re.sub(r"[-_.]+", "-", text.strip()).lower()
+
+
+def package_names(text: str) -> tuple[str, ...]:
+    """``:all:``, ``:none:`` or names, with commas between them, in their order."""
+    if text.startswith("-"):
+        raise ValueError("expected :all:, :none: or names separated by commas")
+    names = tuple(package_name(name) for name in text.split(",") if name.strip())
+    if not names:
+        raise ValueError("expected :all:, :none: or names separated by commas")
+    return names
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """``KEY=VALUE``, as a build backend's setting is given."""
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise ValueError("expected KEY=VALUE")
+    return key, value
