@@ -1,0 +1,212 @@
+"""Fetching a page: ask for the right formats, use what is cached, tell "absent" from "failed".
+
+Acts; what an answer means is decided in :mod:`kedge.index.pages`. A failure of the network, of
+TLS or of the server always raises: only a plain "not here" (404, 410) is an absent page, because
+everything else would let an index vanish without a word (pypa/pip#12655, #4271).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from kedge.cache.pages import CachedPage
+from kedge.errors import HttpStatusError, PageError
+from kedge.index.pages import ACCEPT, Page, read_html, read_page
+from kedge.model import Hashes, redact_url, strip_userinfo
+
+_ABSENT = {404, 410}
+
+
+class Answer(Protocol):
+    """What a fetch gives: :class:`kedge.transport.Response`."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def verified(self) -> bool: ...
+
+
+class Downloaded(Protocol):
+    """What a download gives: :class:`kedge.transport.Download`."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def digests(self) -> Mapping[str, str]: ...
+    @property
+    def verified(self) -> bool: ...
+
+
+class Ranged(Protocol):
+    """A file read piece by piece: :class:`kedge.transport.RangedFile`."""
+
+    def __enter__(self) -> BinaryIO: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Fetcher(Protocol):
+    """What the index layer needs of the network: :class:`kedge.transport.Session`."""
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer: ...
+
+    def download(
+        self,
+        url: str,
+        destination: Path,
+        *,
+        hashes: Hashes,
+        size: int | None = None,
+        name: str | None = None,
+    ) -> Downloaded: ...
+
+    def open_ranged(self, url: str, *, size: int | None = None) -> Ranged: ...
+
+    def verified(self, url: str) -> bool: ...
+
+
+class PageCache(Protocol):
+    """Pages kept between runs: :class:`kedge.cache.PageStore`."""
+
+    def get(self, url: str) -> CachedPage | None: ...
+    def put(self, url: str, page: CachedPage) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A page, and whether what it states may be relied on (cached, or used to cache others)."""
+
+    page: Page
+    verified: bool
+
+
+class PageFetcher:
+    """Fetches and reads pages. Safe for several threads; keeps nothing but the cache it is given.
+
+    ``revalidate`` asks the server every time, with the validators of the cached page, as pip did
+    up to 26.2; without it, a page is used unasked for as long as the server said it holds.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher | None,
+        cache: PageCache | None,
+        *,
+        revalidate: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._fetcher = fetcher
+        self._cache = cache
+        self._revalidate = revalidate
+        self._clock = clock
+
+    def remote(self, url: str) -> Fetched | None:
+        """The page at an ``http:`` or ``https:`` URL; ``None`` where there is none (404, 410).
+
+        Raises what the transport raises, and :class:`~kedge.errors.PageError`.
+        """
+        if self._fetcher is None:
+            raise PageError(f"{redact_url(url)} cannot be fetched without a network.", url=url)
+        # A cached page is of no use where the server is not checked: whoever answers there could
+        # keep an old page alive for ever, and nothing new may be stored.
+        cache = self._cache if self._fetcher.verified(url) else None
+        key = strip_userinfo(url)
+        stored = cache.get(key) if cache else None
+        if stored and not self._revalidate and self._clock() < stored.fresh_until:
+            return Fetched(_read_stored(stored), verified=True)
+        try:
+            answer = self._fetcher.get(url, headers=self._headers(stored))
+        except HttpStatusError as exc:
+            if exc.status in _ABSENT:
+                return None
+            raise
+        if answer.status == 304:
+            return self._confirmed(url, key, stored, answer, cache)
+        page = read_page(answer.url, answer.headers, answer.body)
+        if cache and answer.verified:
+            self._store(cache, key, answer)
+        return Fetched(page, answer.verified)
+
+    def local(self, path: Path) -> Fetched | None:
+        """The HTML page in a file; ``None`` where there is no such file."""
+        try:
+            text = path.read_bytes().decode("utf-8-sig", errors="replace")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as exc:
+            raise PageError(f"{path} cannot be read ({exc.strerror}).", url=path.as_uri()) from exc
+        return Fetched(read_html(path.as_uri(), text), verified=True)
+
+    def _headers(self, stored: CachedPage | None) -> dict[str, str]:
+        headers = {"Accept": ACCEPT}
+        if self._revalidate:
+            # For caches on the way: a file uploaded a minute ago must be seen (pypa/pip#5670).
+            headers["Cache-Control"] = "max-age=0"
+        if stored and stored.etag:
+            headers["If-None-Match"] = stored.etag
+        elif stored and stored.last_modified:
+            headers["If-Modified-Since"] = stored.last_modified
+        return headers
+
+    def _confirmed(
+        self,
+        url: str,
+        key: str,
+        stored: CachedPage | None,
+        answer: Answer,
+        cache: PageCache | None,
+    ) -> Fetched:
+        if stored is None or cache is None:
+            raise PageError(
+                f"{redact_url(url)} answered 'not modified' to a question that was not asked.",
+                url=url,
+            )
+        fresh_until = self._fresh_until(answer.headers)
+        if answer.verified and fresh_until != stored.fresh_until:
+            cache.put(key, replace(stored, fresh_until=fresh_until))
+        return Fetched(_read_stored(stored), verified=answer.verified)
+
+    def _store(self, cache: PageCache, key: str, answer: Answer) -> None:
+        if "no-store" in answer.headers.get("Cache-Control", "").lower():
+            return
+        etag = answer.headers.get("ETag")
+        last_modified = answer.headers.get("Last-Modified")
+        fresh_until = self._fresh_until(answer.headers)
+        if not (etag or last_modified or fresh_until):
+            return
+        cache.put(
+            key,
+            CachedPage(
+                url=answer.url,
+                content_type=answer.headers.get("Content-Type", ""),
+                body=answer.body,
+                etag=etag,
+                last_modified=last_modified,
+                fresh_until=fresh_until,
+            ),
+        )
+
+    def _fresh_until(self, headers: Mapping[str, str]) -> float:
+        """When the page must be asked for again (RFC 9111, 4.2), or 0 for "each time"."""
+        control = headers.get("Cache-Control", "").lower()
+        age = re.search(r"\bmax-age\s*=\s*\"?(\d{1,9})", control)
+        if age is None or re.search(r"\bno-cache\b|\bno-store\b", control):
+            return 0.0
+        lived = headers.get("Age", "0").strip()
+        left = int(age.group(1)) - (int(lived) if lived.isdecimal() else 0)
+        return self._clock() + left if left > 0 else 0.0
+
+
+def _read_stored(stored: CachedPage) -> Page:
+    return read_page(stored.url, {"Content-Type": stored.content_type}, stored.body)

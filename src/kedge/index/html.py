@@ -1,0 +1,115 @@
+"""An HTML page of links (PEP 503) as links: an index's project page, or any page of files.
+
+Pure. What is on the page besides links matters in one respect: a login page or a captive portal
+answers ``200 text/html`` as an index does, and must not count as a project without files.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+from kedge.index.links import KNOWN_HASHES, Link, Pairs, link_from
+
+_log = logging.getLogger(__name__)
+
+_Attributes = list[tuple[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlPage:
+    """The links in order; ``version`` as PEP 629 states it; ``has_form``: someone is to fill it in.
+
+    ``title`` is the page's own, on one line, or ``""``.
+    """
+
+    links: tuple[Link, ...]
+    version: str | None
+    title: str
+    has_form: bool
+
+
+def parse_html(text: str, url: str) -> HtmlPage:
+    """Read the page; ``url`` is where it came from, and what relative links are relative to.
+
+    Never raises: HTML has no errors, and a link that is no URL is passed over.
+    """
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    base = url if reader.base is None else link_from(url, reader.base).url
+    return HtmlPage(
+        links=tuple(_links(reader.anchors, base)),
+        version=reader.version,
+        title=" ".join("".join(reader.title).split()),
+        has_form=reader.has_form,
+    )
+
+
+class _Reader(HTMLParser):
+    """Collects what :class:`HtmlPage` needs; the first ``base`` counts."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.anchors: list[dict[str, str | None]] = []
+        self.base: str | None = None
+        self.version: str | None = None
+        self.title: list[str] = []
+        self.has_form = False
+        self._in_title = False
+
+    def handle_starttag(self, tag: str, attrs: _Attributes) -> None:
+        if tag == "a":
+            self.anchors.append(dict(attrs))
+        elif tag == "base" and self.base is None:
+            self.base = dict(attrs).get("href")
+        elif tag == "meta":
+            meta = dict(attrs)
+            if meta.get("name") == "pypi:repository-version":
+                self.version = meta.get("content")
+        elif tag in {"form", "input"}:
+            self.has_form = True
+        self._in_title = tag == "title" and not self.title
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_title = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title.append(data)
+
+
+def _links(anchors: list[dict[str, str | None]], base: str) -> list[Link]:
+    links: list[Link] = []
+    for anchor in anchors:
+        href = anchor.get("href")
+        if not href:
+            continue
+        try:
+            link = link_from(base, href)
+        except ValueError:
+            _log.debug("passing over %r: not a URL", href)
+            continue
+        yanked = anchor.get("data-yanked")
+        if yanked is None and "data-yanked" in anchor:
+            yanked = ""  # the attribute without a value
+        links.append(
+            link._replace(
+                requires_python=anchor.get("data-requires-python") or None,
+                yanked=yanked,
+                metadata=_metadata(anchor),
+            )
+        )
+    return links
+
+
+def _metadata(anchor: dict[str, str | None]) -> Pairs | None:
+    """PEP 714: the new attribute where present, else the old one; ``true`` or ``name=digest``."""
+    value = anchor.get("data-core-metadata")
+    if value is None:
+        value = anchor.get("data-dist-info-metadata")
+    if value is None or value.lower() == "false":
+        return None
+    name, _, digest = value.partition("=")
+    return ((name, digest),) if digest and name in KNOWN_HASHES else ()

@@ -1,0 +1,303 @@
+"""What exists: the files of a project in every configured place, and the metadata of one of them.
+
+Joins the parts: places are decided in :mod:`~kedge.index.sources`, pages fetched in
+:mod:`~kedge.index.fetch`, links read in :mod:`~kedge.index.files`. Knows nothing of what was asked
+for or what fits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from kedge.environment.metadata import CoreMetadata
+from kedge.errors import PageError
+from kedge.index.fetch import Downloaded, Fetched, Fetcher, PageCache, PageFetcher
+from kedge.index.files import IndexFile, direct_file, files_of
+from kedge.index.links import Link, link_from
+from kedge.index.metadata import MetadataCache, MetadataReader
+from kedge.index.shared import Once, Workers
+from kedge.index.sources import IndexSources, Place, PlaceKind, find_places, is_html
+from kedge.index.tables import LinkTable
+from kedge.model import Hashes, redact_url
+
+
+class IndexReporter:
+    """What an index tells while it works; every hook does nothing. Called from any thread."""
+
+    def warn(self, message: str) -> None:
+        """Something the user must hear of, once; a sentence."""
+
+    def page_read(self, url: str, files: int) -> None:
+        """A page was read. ``url`` is redacted."""
+
+    def metadata_read(self, filename: str) -> None:
+        """The metadata of that file is known."""
+
+
+class Direct(Protocol):
+    """What was asked for by URL: :class:`kedge.requirements.Requested`."""
+
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def hashes(self) -> Hashes: ...
+
+
+class Index:
+    """Every configured index and ``--find-links`` place as one.
+
+    Safe for several threads; each page and each metadata is fetched once, however many ask.
+    Use it as a context manager, or :meth:`close` it: what is being fetched ahead is then dropped.
+    ``downloads`` is the folder for wheels that had to be fetched whole to learn their metadata
+    (a temporary one, gone at :meth:`close`, if not given).
+    """
+
+    def __init__(
+        self,
+        sources: IndexSources,
+        fetcher: Fetcher | None,
+        *,
+        pages: PageCache | None = None,
+        metadata: MetadataCache | None = None,
+        downloads: Path | None = None,
+        reporter: IndexReporter | None = None,
+        parallel: int = 16,
+        revalidate: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._reporter = reporter or IndexReporter()
+        found = find_places(sources)
+        self._find_links = [
+            place
+            for place in found.places
+            if place.kind not in {PlaceKind.REMOTE_INDEX, PlaceKind.LOCAL_INDEX}
+        ]
+        self._indexes = [place for place in found.places if place not in self._find_links]
+        self._pages = PageFetcher(fetcher, pages, revalidate=revalidate, clock=clock)
+        self._reader = MetadataReader(
+            fetcher, metadata, downloads=self._download_folder, arrived=self._arrived
+        )
+        self._workers = Workers(parallel)
+        self._project_pages: Once[tuple[str, str], tuple[IndexFile, ...]] = Once()
+        self._tables: Once[str, _Listing] = Once()
+        self._metadata: Once[str, CoreMetadata] = Once()
+        self._lock = threading.Lock()
+        self._warned: set[str] = set()
+        self._downloads = downloads
+        self._temporary: Path | None = None
+        self._downloaded: dict[str, Downloaded] = {}
+        for message in found.warnings:
+            self._warn(message)
+
+    # -- what exists
+
+    def files(self, name: str) -> tuple[IndexFile, ...]:
+        """Every distribution of the project, in pip's order: those named directly or lying in a
+        ``--find-links`` folder (by URL, the highest first), those on ``--find-links`` pages, then
+        those of each index in turn. All indexes count alike; among equals the last is preferred.
+
+        Empty when every place was asked and none has the project. Raises
+        :class:`~kedge.errors.TransportError` when one could not be asked,
+        :class:`~kedge.errors.PageError` when one answered with something else than a page.
+        """
+        project = canonicalize_name(name)
+        self.prefetch([project])
+        singles: dict[str, IndexFile] = {}
+        paged: list[IndexFile] = []
+        for place in self._find_links:
+            listing = self._listing(place)
+            singles |= {file.url: file for file in self._found(project, listing.files, place)}
+            for table in listing.pages:
+                paged += self._found(project, table, place, verified=listing.verified)
+        for place in self._indexes:
+            paged += self._project_page(place, project)
+        return (*sorted(singles.values(), key=lambda file: file.url, reverse=True), *paged)
+
+    def prefetch(self, names: Iterable[str]) -> None:
+        """Begin to fetch the pages of these projects; returns at once, and never raises.
+
+        What fails is raised when :meth:`files` asks for it, and only then.
+        """
+        for place in self._find_links:
+            if not self._tables.known(place.url):
+                self._workers.submit(partial(self._tables.ahead, *self._listing_job(place)))
+        for name in names:
+            for place in self._indexes:
+                key, job = self._page_job(place, canonicalize_name(name))
+                if not self._project_pages.known(key):
+                    self._workers.submit(partial(self._project_pages.ahead, key, job))
+
+    def direct(self, requested: Direct) -> IndexFile:
+        """The wheel behind a direct URL or a local path; nothing is fetched.
+
+        Raises :class:`~kedge.errors.WheelError` where the URL does not name a wheel.
+        """
+        if requested.url is None:
+            raise ValueError("not a direct requirement")
+        return direct_file(requested.url, hashes=requested.hashes)
+
+    # -- metadata
+
+    def metadata(self, file: IndexFile) -> CoreMetadata:
+        """The core metadata of ``file``; see :meth:`MetadataReader.read` for what it may raise."""
+        return self._metadata.get(file.url, partial(self._read_metadata, file))
+
+    def prefetch_metadata(self, file: IndexFile) -> None:
+        """Begin to fetch the metadata of ``file``; returns at once, and never raises."""
+        if file.is_wheel and not self._metadata.known(file.url):
+            job = partial(self._read_metadata, file)
+            self._workers.submit(partial(self._metadata.ahead, file.url, job))
+
+    def downloaded(self, file: IndexFile) -> Downloaded | None:
+        """The file, where learning its metadata took fetching it whole; else ``None``.
+
+        It was checked against what its page states; what the *user* demands is still to be
+        compared with :attr:`Downloaded.digests`.
+        """
+        with self._lock:
+            return self._downloaded.get(file.url)
+
+    def close(self) -> None:
+        """Drop what is not under way yet, and remove the temporary folder if there is one."""
+        self._workers.close()
+        with self._lock:
+            temporary, self._temporary = self._temporary, None
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- one place
+
+    def _project_page(self, place: Place, project: NormalizedName) -> tuple[IndexFile, ...]:
+        return self._project_pages.get(*self._page_job(place, project))
+
+    def _page_job(
+        self, place: Place, project: NormalizedName
+    ) -> tuple[tuple[str, str], Callable[[], tuple[IndexFile, ...]]]:
+        return (place.url, project), partial(self._read_project_page, place, project)
+
+    def _read_project_page(self, place: Place, project: NormalizedName) -> tuple[IndexFile, ...]:
+        if place.path is not None:
+            fetched = self._pages.local(place.path / project / "index.html")
+        else:
+            fetched = self._pages.remote(place.project_url(project))
+        if fetched is None:
+            return ()
+        self._warn(fetched.page.warning)
+        files = self._found(project, fetched.page.links, place, verified=fetched.verified)
+        self._reporter.page_read(redact_url(place.project_url(project)), len(files))
+        return files
+
+    def _listing(self, place: Place) -> _Listing:
+        return self._tables.get(*self._listing_job(place))
+
+    def _listing_job(self, place: Place) -> tuple[str, Callable[[], _Listing]]:
+        return place.url, partial(self._read_listing, place)
+
+    def _read_listing(self, place: Place) -> _Listing:
+        """What a ``--find-links`` place holds, for whichever project."""
+        match place.kind:
+            case PlaceKind.FILE:
+                return _Listing(files=LinkTable([link_from(place.url, place.url)]))
+            case PlaceKind.FOLDER if place.path is not None:
+                files, pages = _scan(place.path)
+                tables = [self._table(place, self._pages.local(page)) for page in pages]
+                return _Listing(files=LinkTable(files), pages=tuple(tables))
+            case PlaceKind.LOCAL_PAGE if place.path is not None:
+                fetched = self._pages.local(place.path)
+            case _:
+                fetched = self._pages.remote(place.url)
+        if fetched is None:
+            self._warn(f"{place.shown} ({place.origin}) is passed over: there is no such page.")
+        table = self._table(place, fetched)
+        return _Listing(pages=(table,), verified=fetched is None or fetched.verified)
+
+    def _table(self, place: Place, fetched: Fetched | None) -> LinkTable:
+        if fetched is None:
+            return LinkTable([])
+        self._warn(fetched.page.warning)
+        self._reporter.page_read(place.shown, len(fetched.page.links))
+        return LinkTable(fetched.page.links)
+
+    def _found(
+        self,
+        project: NormalizedName,
+        links: LinkTable | Sequence[Link],
+        place: Place,
+        *,
+        verified: bool = True,
+    ) -> tuple[IndexFile, ...]:
+        chosen = links.of(project) if isinstance(links, LinkTable) else links
+        return tuple(files_of(project, chosen, index=place.shown, page_verified=verified))
+
+    # -- one file
+
+    def _read_metadata(self, file: IndexFile) -> CoreMetadata:
+        metadata = self._reader.read(file)
+        self._reporter.metadata_read(file.filename)
+        return metadata
+
+    def _download_folder(self) -> Path:
+        if self._downloads is not None:
+            return self._downloads
+        with self._lock:
+            if self._temporary is None:
+                self._temporary = Path(tempfile.mkdtemp(prefix="kedge-"))
+            return self._temporary
+
+    def _arrived(self, file: IndexFile, download: Downloaded) -> None:
+        with self._lock:
+            self._downloaded[file.url] = download
+
+    def _warn(self, message: str) -> None:
+        with self._lock:
+            known = message in self._warned
+            self._warned.add(message)
+        if message and not known:
+            self._reporter.warn(message)
+
+
+class _Listing:
+    """What lies in one ``--find-links`` place: files themselves, and pages of links."""
+
+    def __init__(
+        self,
+        *,
+        files: LinkTable | None = None,
+        pages: tuple[LinkTable, ...] = (),
+        verified: bool = True,
+    ) -> None:
+        self.files = files or LinkTable([])
+        self.pages = pages
+        self.verified = verified
+
+
+def _scan(folder: Path) -> tuple[list[Link], list[Path]]:
+    """The files of a folder as links, and the HTML pages in it (not those of folders below)."""
+    files: list[Link] = []
+    pages: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if is_html(entry.name):
+                    pages.append(Path(entry.path))
+                elif "." in entry.name:
+                    files.append(Link(url=Path(entry.path).as_uri(), filename=entry.name))
+    except OSError as exc:
+        raise PageError(f"{folder} cannot be read ({exc.strerror}).", url=folder.as_uri()) from exc
+    return files, pages

@@ -1,0 +1,127 @@
+"""Which answers are index pages, and how they are read: negotiation, formats, versions.
+
+Pure: headers and bytes in, a :class:`Page` out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+
+from kedge.errors import PageError
+from kedge.index.files import SDIST_EXTENSIONS
+from kedge.index.html import HtmlPage, parse_html
+from kedge.index.links import Link
+from kedge.index.simple_json import NotSimpleJsonError, parse_json
+from kedge.model import redact_url
+
+JSON = "application/vnd.pypi.simple.v1+json"
+HTML = "application/vnd.pypi.simple.v1+html"
+
+#: What is asked for (PEP 691); the weights are the specification's own example.
+ACCEPT = f"{JSON}, {HTML};q=0.2, text/html;q=0.01"
+
+#: The Simple Repository API whose meaning is known here (PEP 792 made it 1.4).
+API_VERSION = (1, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page offers. ``warning`` is a sentence where it states a newer version, else empty."""
+
+    links: tuple[Link, ...]
+    warning: str = ""
+
+
+def content_type(headers: Mapping[str, str]) -> tuple[str, str | None]:
+    """The media type, in lower case, and the ``charset`` if one is given."""
+    message = Message()
+    message["content-type"] = next(
+        (value for name, value in headers.items() if name.lower() == "content-type"), ""
+    )
+    charset = message.get_param("charset")
+    stated = message["content-type"].partition(";")[0].strip().lower()
+    return stated, charset if isinstance(charset, str) else None
+
+
+def read_page(url: str, headers: Mapping[str, str], body: bytes) -> Page:
+    """Read an answer of an index.
+
+    ``url`` is where it finally came from. Raises :class:`~kedge.errors.PageError` where it is not
+    an index page, or of a version (PEP 629) whose meaning is unknown; the message names what came.
+    """
+    kind, charset = content_type(headers)
+    if kind == JSON:
+        try:
+            parsed = parse_json(body, url)
+        except NotSimpleJsonError as exc:
+            raise _not_an_index(url, f"the answer says it is {kind}, but {exc}") from exc
+        return Page(parsed.links, check_version(parsed.version, url))
+    if kind in {HTML, "text/html"}:
+        return read_html(url, _decode(body, charset))
+    raise _not_an_index(url, f"what came is {_describe(kind, body, charset)}")
+
+
+def read_html(url: str, text: str) -> Page:
+    """Read a page that is known to be HTML: served as such, or a file on this machine."""
+    page = parse_html(text, url)
+    if page.has_form and not any(_is_archive(link.filename) for link in page.links):
+        raise _not_an_index(url, f"what came is {_titled(page)} to be filled in by a person")
+    return Page(page.links, check_version(page.version, url))
+
+
+def check_version(stated: str | None, url: str) -> str:
+    """PEP 629: the warning that a newer minor version deserves; an unknown major one is an error.
+
+    A page that states none is of version 1.0; what is not a version at all is taken for that, too.
+
+    >>> check_version("1.1", "https://example.org/simple/spam/")
+    ''
+    """
+    major, _, minor = (stated or "1.0").partition(".")
+    if not (major.isdecimal() and minor.isdecimal()):
+        return ""
+    if int(major) != API_VERSION[0]:
+        raise PageError(
+            f"{redact_url(url)} is of version {stated} of the index API, of which kedge knows "
+            f"{API_VERSION[0]} only.",
+            url=url,
+            hint="A newer kedge may know it.",
+        )
+    if int(minor) > API_VERSION[1]:
+        known = ".".join(str(part) for part in API_VERSION)
+        return f"{redact_url(url)} is of version {stated} of the index API; kedge knows {known}."
+    return ""
+
+
+def _decode(body: bytes, charset: str | None) -> str:
+    try:
+        return body.decode(charset or "utf-8-sig", errors="replace")
+    except LookupError:  # a charset that Python has not heard of
+        return body.decode("utf-8", errors="replace")
+
+
+def _is_archive(filename: str) -> bool:
+    return filename.endswith((".whl", *SDIST_EXTENSIONS))
+
+
+def _describe(kind: str, body: bytes, charset: str | None) -> str:
+    named = kind or "without a content type"
+    if b"<title" in body[:4096].lower():
+        title = parse_html(_decode(body[:16384], charset), "").title
+        return f"{named}, entitled {title!r}" if title else named
+    return named
+
+
+def _titled(page: HtmlPage) -> str:
+    return f"an HTML page entitled {page.title!r}" if page.title else "an HTML page"
+
+
+def _not_an_index(url: str, what: str) -> PageError:
+    return PageError(
+        f"{redact_url(url)} is not an index page: {what}.",
+        url=url,
+        hint="Check the address in a browser: an index's usually ends in /simple/, and a network "
+        "that wants a login answers in the place of every server.",
+    )

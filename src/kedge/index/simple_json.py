@@ -1,0 +1,99 @@
+"""A JSON project page (PEP 691, with 700, 714 and what later versions add) as links.
+
+Pure. Unknown keys are passed over, as the specification asks; what is there must have its type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kedge.index.links import PLAIN_URL, Link, Pairs, filename_of, link_from
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPage:
+    """The links in order, and the version that ``meta.api-version`` states."""
+
+    links: tuple[Link, ...]
+    version: str | None
+
+
+class NotSimpleJsonError(ValueError):
+    """The body is not a project page; the message says which part of it is wrong."""
+
+
+def parse_json(body: bytes, url: str) -> JsonPage:
+    """Read the page; raises :class:`NotSimpleJsonError` naming the path to what is wrong."""
+    try:
+        page = json.loads(body)
+    except ValueError as exc:
+        raise NotSimpleJsonError(f"it is not JSON ({exc})") from exc
+    if not isinstance(page, dict):
+        raise NotSimpleJsonError("it is not a JSON object")
+    meta = page.get("meta", {})
+    version = meta.get("api-version") if isinstance(meta, dict) else None
+    files = page.get("files")
+    if not isinstance(files, list):
+        raise NotSimpleJsonError('it has no list of "files"')
+    links: list[Link] = []
+    try:
+        for entry in files:
+            links.append(_link(entry, url))
+    except (TypeError, AttributeError, KeyError, ValueError) as exc:
+        raise NotSimpleJsonError(f"files[{len(links)}] is not a file's entry ({exc!r})") from exc
+    return JsonPage(tuple(links), version if isinstance(version, str) else None)
+
+
+def _link(entry: Mapping[str, object], base: str) -> Link:
+    url = _text(entry["url"])
+    hashes = _pairs(entry.get("hashes") or {})
+    if not PLAIN_URL.fullmatch(url):
+        given = link_from(base, url)
+        url, hashes = given.url, hashes + given.hashes
+    stated = entry.get("filename")
+    size = entry.get("size")
+    return Link(
+        url,
+        stated if isinstance(stated, str) and stated else filename_of(url),
+        hashes,
+        _optional(entry.get("requires-python")),
+        _yanked(entry.get("yanked")),
+        _metadata(entry),
+        size if isinstance(size, int) and size >= 0 else None,
+        _optional(entry.get("upload-time")),
+    )
+
+
+def _metadata(entry: Mapping[str, object]) -> Pairs | None:
+    """PEP 714: the new key where present, else the old; a boolean or the digests."""
+    value = entry.get("core-metadata")
+    if value is None:
+        value = entry.get("dist-info-metadata")
+    if isinstance(value, dict):
+        return _pairs(value)
+    return () if value else None
+
+
+def _yanked(value: object) -> str | None:
+    """PEP 592 in JSON: ``false``, ``true``, or the reason (an empty one means no, as in pip)."""
+    if isinstance(value, str):
+        return value or None
+    return "" if value else None
+
+
+def _pairs(value: object) -> Pairs:
+    if not isinstance(value, dict):
+        raise TypeError("digests are not an object")
+    return tuple([(name.lower(), _text(digest)) for name, digest in value.items()])
+
+
+def _optional(value: object) -> str | None:
+    return _text(value) if value else None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
