@@ -26,6 +26,7 @@ from kedge.errors import (
     HttpStatusError,
     NeedsBuildError,
     PageError,
+    RangesUnsupportedError,
     WheelError,
 )
 from kedge.index.fetch import Downloaded, Fetcher
@@ -117,7 +118,7 @@ class MetadataReader:
         )
 
     def _served(self, fetcher: Fetcher, file: IndexFile) -> tuple[bytes, bool] | None:
-        """The PEP 658 file, and whether it came verified; ``None`` where it is not there after all."""
+        """The PEP 658 file, and whether it came verified; ``None`` where there is none."""
         url = f"{file.url}.metadata"
         try:
             answer = fetcher.get(url)
@@ -255,8 +256,6 @@ def _shown(values: set[str]) -> str:
 
 def _read_ranged(fetcher: Fetcher, file: IndexFile) -> bytes | None:
     """METADATA out of the wheel on the server; ``None`` where that server does not do ranges."""
-    from kedge.transport import RangesUnsupportedError
-
     try:
         with fetcher.open_ranged(file.url, size=file.size) as source:
             return read_wheel_metadata(source, file.filename)

@@ -11,8 +11,8 @@ from email.message import Message
 
 from kedge.errors import PageError
 from kedge.index.files import SDIST_EXTENSIONS
-from kedge.index.html import HtmlPage, parse_html
 from kedge.index.links import Link
+from kedge.index.simple_html import HtmlPage, parse_html
 from kedge.index.simple_json import NotSimpleJsonError, parse_json
 from kedge.model import redact_url
 

@@ -39,8 +39,7 @@ def parse_json(body: bytes, url: str) -> JsonPage:
         raise NotSimpleJsonError('it has no list of "files"')
     links: list[Link] = []
     try:
-        for entry in files:
-            links.append(_link(entry, url))
+        links.extend(_link(entry, url) for entry in files)
     except (TypeError, AttributeError, KeyError, ValueError) as exc:
         raise NotSimpleJsonError(f"files[{len(links)}] is not a file's entry ({exc!r})") from exc
     return JsonPage(tuple(links), version if isinstance(version, str) else None)
