@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
-from support.servers import Request, Response, file_response, not_found, redirect
+from support.servers import Request, Response, Server, file_response, not_found, redirect
 from support.wheels import Artifact
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
@@ -97,8 +97,8 @@ class SimpleIndex:
         if self.style == "json" or (
             self.style == "both" and JSON_TYPE in request.headers.get("Accept", "")
         ):
-            page = {"meta": {"api-version": "1.1"}, **as_json()}
-            return file_response(request, json.dumps(page).encode(), content_type=JSON_TYPE)
+            whole = {"meta": {"api-version": "1.1"}, **as_json()}
+            return file_response(request, json.dumps(whole).encode(), content_type=JSON_TYPE)
         meta = '<meta name="pypi:repository-version" content="1.1">'
         page = f"<!DOCTYPE html><html><head>{meta}</head><body>{as_html()}</body></html>"
         kind = "text/html" if self.style == "legacy" else HTML_TYPE
@@ -183,6 +183,15 @@ class SimpleIndex:
         if self.core_metadata is CoreMetadata.WRONG_BYTES:
             data = data.replace(b"\n\n", b"\nRequires-Dist: not-in-the-wheel\n\n", 1)
         return file_response(request, data, content_type="application/octet-stream")
+
+
+def files_fetched(server: Server) -> list[str]:
+    """The names of the distribution files that a client asked for; metadata files do not count."""
+    return [
+        path.rpartition("/")[2]
+        for path in server.paths
+        if path.startswith("/files/") and not path.endswith(".metadata")
+    ]
 
 
 def normalized(name: str) -> str:

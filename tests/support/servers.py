@@ -478,6 +478,11 @@ def slow(seconds: float) -> Fault:
     return lambda response: replace(response, delay=seconds)
 
 
+def instead(response: Response) -> Fault:
+    """Another answer altogether."""
+    return lambda _: response
+
+
 def body(contents: bytes) -> Fault:
     """Other contents, with the same headers."""
     return lambda response: replace(response, body=contents)
