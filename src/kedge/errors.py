@@ -8,7 +8,8 @@
     ├── TrustError                  before the network: a source cannot be used
     │   ├── BundleError
     │   ├── EmptySystemStoreError
-    │   └── TruststoreError
+    │   ├── TruststoreError
+    │   └── ClientCertificateError
     ├── TransportError              about one URL
     │   ├── ConnectionFailedError
     │   │   ├── ResolveHostError
@@ -19,7 +20,8 @@
     │   ├── HttpStatusError
     │   ├── InsecureLocationError
     │   ├── RedirectError
-    │   └── IncompleteDownloadError
+    │   ├── IncompleteDownloadError
+    │   └── RangesUnsupportedError
     ├── HashMismatchError
     ├── PageError                   an answer that is not what an index serves
     ├── RequirementError            what was asked for cannot be read
@@ -119,6 +121,17 @@ class TruststoreError(TrustError):
     """``truststore`` is needed here and is missing or unusable."""
 
 
+class ClientCertificateError(TrustError):
+    """The client certificate cannot be used: missing, without its key, or not one at all."""
+
+    def __init__(
+        self, message: str, *, path: str, origin: Origin, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.origin = origin
+
+
 # --------------------------------------------------------------------------------------------
 # Transport
 
@@ -213,11 +226,23 @@ class VerificationError(TlsError):
 
 
 class HttpStatusError(TransportError):
-    """The server answered, with a status that is no success."""
+    """The server answered, with a status that is no success.
 
-    def __init__(self, message: str, *, url: str, status: int, hint: str | None = None) -> None:
+    ``retry_after`` is how many seconds it asked to wait, where it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status: int,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(message, url=url, hint=hint)
         self.status = status
+        self.retry_after = retry_after
 
 
 class InsecureLocationError(TransportError):
@@ -230,6 +255,10 @@ class RedirectError(TransportError):
 
 class IncompleteDownloadError(TransportError):
     """The body ended early, and resuming did not help."""
+
+
+class RangesUnsupportedError(TransportError):
+    """The server does not serve (consistent) ranges of this file: fetch all of it."""
 
 
 class HashMismatchError(KedgeError):

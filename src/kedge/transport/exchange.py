@@ -1,0 +1,236 @@
+"""One request and its answer: credentials, redirects, statuses and repeats, on decided routes.
+
+The session, downloads and ranged reads are built on this. It knows nothing of files or of what
+a body means.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TypeVar
+
+from urllib3 import BaseHTTPResponse
+from urllib3.util import Timeout
+
+from kedge.errors import RedirectError, TransportError
+from kedge.model import TrustDecision, redact_url
+from kedge.transport.auth import Credentials, CredentialSource, credentials_of
+from kedge.transport.dial import Dialler, Route
+from kedge.transport.failures import RAISED, Call, Phase, status_error, translated
+from kedge.transport.locations import Location, locate, redirect_target
+from kedge.transport.options import TransportReporter
+from kedge.transport.retry import RetryPolicy, parse_retry_after
+
+MAX_REDIRECTS = 20
+#: A body that nobody reads is read up to here, so that its connection can be used again.
+_DRAIN = 64 * 1024
+#: A transfer that got this much further deserves its repeats anew.
+_PROGRESS = 1024 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERSONAL = frozenset({"authorization", "cookie"})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of a 2xx or 304 answer, and its body, yet unread. Close it, or read it all."""
+
+    raw: BaseHTTPResponse
+    call: Call
+    url: str
+    verified: bool
+
+    @property
+    def status(self) -> int:
+        return self.raw.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.raw.headers
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Read ``raw`` inside this: what goes wrong leaves as a kedge error."""
+        return translated(self.call, Phase.BODY)
+
+    def chunks(self, size: int, *, decode: bool) -> Iterator[bytes]:
+        """The body in pieces of at most about ``size`` bytes; raises kedge errors."""
+        while True:
+            with self.reading():
+                chunk = self.raw.read(size, decode_content=decode)
+            if not chunk:
+                return
+            yield chunk
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.raw.close()  # of a body read to its end the connection is back in the pool already
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchanger:
+    """Sends requests. Thread-safe."""
+
+    decision: TrustDecision
+    dialler: Dialler
+    credentials: Sequence[CredentialSource]
+    policy: RetryPolicy
+    timeout: float
+    user_agent: str
+    reporter: TransportReporter
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def open(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Ask once, and follow redirects.
+
+        Credentials and other personal headers go to the origin they belong to: a redirect
+        elsewhere leaves them behind, and takes up what belongs there.
+        """
+        first = location = locate(url)
+        own = credentials_of(first)
+        sent = {"User-Agent": self.user_agent, "Accept": "*/*", **headers}
+        verified = True
+        for _ in range(MAX_REDIRECTS + 1):
+            route = self._route(location)
+            verified = verified and route.verified
+            call = Call(location.url, location.origin, route.proxy, self.decision)
+            at_home = location.origin == first.origin
+            raw = self._send(
+                route, location, call, self._personal(sent, location, own, at_home=at_home)
+            )
+            if raw.status in _REDIRECTS and raw.headers.get("Location"):
+                location = self._redirected(location, raw)
+                continue
+            if not 200 <= raw.status < 300 and raw.status != 304:
+                self._refuse(raw, call)
+            return Answer(raw, call, location.url, verified)
+        raise RedirectError(
+            f"{redact_url(url)} was redirected more than {MAX_REDIRECTS} times.", url=url
+        )
+
+    def persist(
+        self, attempt: Callable[[], T], url: str, *, progress: Callable[[], int] = lambda: 0
+    ) -> T:
+        """Repeat ``attempt`` while its failures are worth it.
+
+        ``progress`` is the furthest point reached, in bytes: a transfer that advances goes on.
+        """
+        failures, reached = 0, progress()
+        while True:
+            try:
+                return attempt()
+            except TransportError as exc:
+                error = exc
+            if progress() - reached >= _PROGRESS:
+                failures, reached = 0, progress()
+            delay = self.policy.delay(error, failures, random.random())  # noqa: S311
+            if delay is None or self.closed.is_set():
+                raise error
+            failures += 1
+            self.reporter.retrying(redact_url(url), error.message, delay)
+            if self.closed.wait(delay):
+                raise error
+
+    def close(self) -> None:
+        self.closed.set()
+        self.dialler.close()
+
+    def _route(self, location: Location) -> Route:
+        if self.closed.is_set():
+            raise TransportError("The session is closed.", url=location.url)
+        return self.dialler.route(location)
+
+    def _personal(
+        self,
+        sent: Mapping[str, str],
+        location: Location,
+        own: Credentials | None,
+        *,
+        at_home: bool,
+    ) -> dict[str, str]:
+        """The headers for this hop, with what belongs to its origin and nothing else."""
+        if at_home:
+            headers = dict(sent)
+        else:
+            headers = {name: text for name, text in sent.items() if name.lower() not in _PERSONAL}
+        if any(name.lower() == "authorization" for name in headers):
+            return headers
+        credentials = (own if at_home else None) or self._known(location)
+        if credentials is not None:
+            headers["Authorization"] = credentials.basic
+        return headers
+
+    def _known(self, location: Location) -> Credentials | None:
+        for source in self.credentials:
+            found = source.credentials(location)
+            if found is not None:
+                return found
+        return None
+
+    def _send(
+        self, route: Route, location: Location, call: Call, headers: Mapping[str, str]
+    ) -> BaseHTTPResponse:
+        with translated(call, Phase.HEAD):
+            return route.pool.urlopen(
+                "GET",
+                route.request_target(location),
+                headers=headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=Timeout(connect=self.timeout, read=self.timeout),
+                preload_content=False,
+                decode_content=False,
+            )
+
+    def _redirected(self, location: Location, raw: BaseHTTPResponse) -> Location:
+        """Where a redirect leads, if it may be followed."""
+        target = redirect_target(location, raw.headers["Location"])
+        drain(raw)
+        try:
+            found = locate(target)
+        except TransportError as exc:
+            raise RedirectError(
+                f"{location.url} redirects to {redact_url(target)}, which is not followed.",
+                url=location.url,
+            ) from exc
+        refuse_downgrade(location, found)
+        return found
+
+    def _refuse(self, raw: BaseHTTPResponse, call: Call) -> None:
+        retry_after = parse_retry_after(raw.headers.get("Retry-After"), now=time.time())
+        drain(raw)
+        raise status_error(call, raw.status, raw.reason or "", retry_after=retry_after)
+
+
+def refuse_downgrade(source: Location, target: Location) -> None:
+    """No redirect from https to http, wherever it leads: the chain is as strong as each link."""
+    if source.origin.scheme == "https" and target.origin.scheme == "http":
+        raise RedirectError(
+            f"{source.url} redirects from https to {target.url}, which is refused.",
+            url=source.url,
+            hint="The server's operator has to name an https:// address there.",
+        )
+
+
+def drain(raw: BaseHTTPResponse) -> None:
+    """Be done with a body nobody needs, and keep the connection if that is cheap."""
+    try:
+        if len(raw.read(_DRAIN, decode_content=False)) < _DRAIN:
+            return
+    except RAISED:
+        pass
+    raw.close()

@@ -1,0 +1,88 @@
+"""Where a URL leads, read once, so that what is decided about is what is dialled.
+
+Two parsers that disagree about one URL are a hole (``https://evil\\@localhost``): the host that is
+checked against ``--trusted-host``, the loopback rule and the credentials is the very value that
+the connection is made to. Knows nothing of proxies, contexts or sessions.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from kedge.errors import TransportError
+from kedge.model import NetworkOrigin, redact_url
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An ``http:`` or ``https:`` URL: its origin (the host in ASCII, without a final dot, an
+    address in its shortest form), the host as it is to be looked up, and the request target.
+
+    ``userinfo`` is still percent-encoded; ``url`` is without it and without a fragment.
+    """
+
+    url: str
+    origin: NetworkOrigin
+    host: str
+    request_target: str
+    userinfo: str | None = None
+
+    @property
+    def path(self) -> str:
+        return self.request_target.partition("?")[0]
+
+
+def locate(url: str) -> Location:
+    """Read a URL; :class:`~kedge.errors.TransportError` when it cannot be one to fetch from."""
+    try:
+        parts = parse_url(url.strip())
+    except (LocationParseError, UnicodeError, ValueError) as exc:
+        raise TransportError(f"{redact_url(url)!r} is not a valid URL.", url=url) from exc
+    scheme = parts.scheme or ""
+    if scheme not in _DEFAULT_PORTS or not parts.host:
+        what = f"the scheme {scheme!r} is not http or https" if scheme else "it has no scheme"
+        why = what if scheme not in _DEFAULT_PORTS else "it names no host"
+        raise TransportError(f"Cannot fetch {redact_url(url)!r}: {why}.", url=url)
+    port = _DEFAULT_PORTS[scheme] if parts.port is None else parts.port
+    host = parts.host.strip("[]")
+    origin = NetworkOrigin(scheme, canonical_host(host), port)
+    plain = parts._replace(auth=None, fragment=None, path=parts.path or "/")
+    return Location(plain.url, origin, host, plain.request_uri, parts.auth)
+
+
+def redirect_target(base: Location, header: str) -> str:
+    """The absolute URL that a ``Location`` header means (RFC 9110, section 10.2.2).
+
+    Header bytes arrive as Latin-1; a path that is not ASCII is nearly always UTF-8.
+    """
+    try:
+        header = header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        pass
+    return urljoin(base.url, header.strip())
+
+
+def canonical_host(host: str) -> str:
+    """One spelling for each host: lower case, no final dot, addresses in their shortest form."""
+    host = host.lower().rstrip(".")
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
+
+
+def is_loopback(host: str) -> bool:
+    """pip's secure origins: ``localhost``, 127.0.0.0/8 and ::1 (``host`` is canonical)."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

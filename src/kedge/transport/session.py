@@ -1,0 +1,192 @@
+"""kedge's session: pages, files and parts of files, over connections that are all pinned.
+
+Joins the decided parts (contexts, trusted hosts, proxies, credentials) and offers three verbs.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from kedge.errors import TransportError
+from kedge.model import Hashes, TrustDecision, redact_url
+from kedge.transport import downloads
+from kedge.transport.auth import CredentialSource, IndexCredentials, Netrc
+from kedge.transport.dial import Contexts, Dialler
+from kedge.transport.downloads import content_length
+from kedge.transport.exchange import Answer, Exchanger
+from kedge.transport.locations import locate
+from kedge.transport.options import Download, Response, TransportOptions, TransportReporter
+from kedge.transport.proxies import ProxyTable, read_system_proxies
+from kedge.transport.ranges import RangedFile
+from kedge.transport.retry import RetryPolicy
+from kedge.transport.trusted_hosts import TrustedHosts
+from kedge.transport.user_agent import user_agent
+
+#: The largest page that is read into memory, in bytes (PyPI's largest is about 20 MiB).
+LIMIT = 256 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+class Session:
+    """Fetches over connections that trust what ``decision`` says, and nothing else.
+
+    Thread-safe. Every failure leaves as a :class:`~kedge.errors.KedgeError`; a
+    ``KeyboardInterrupt`` passes through. Use it as a context manager: closing it also ends what
+    other threads are waiting for.
+    """
+
+    def __init__(self, exchanger: Exchanger) -> None:
+        self._exchanger = exchanger
+        self.decision: TrustDecision = exchanger.decision
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, limit: int = LIMIT
+    ) -> Response:
+        """The whole body behind ``url``, decompressed; at most ``limit`` bytes.
+
+        A conditional request (``If-None-Match`` and the like in ``headers``) may return 304 with
+        an empty body. Raises :class:`~kedge.errors.HttpStatusError` for any status that is neither
+        2xx nor 304, and the other transport errors.
+        """
+        sent = {"Accept-Encoding": "gzip, deflate", **(headers or {})}
+        return self._exchanger.persist(lambda: self._get(url, sent, limit), url)
+
+    def _get(self, url: str, headers: Mapping[str, str], limit: int) -> Response:
+        with self._exchanger.open(url, headers) as answer:
+            body = _bounded_body(answer, limit)
+            return Response(answer.url, answer.status, answer.headers, body, answer.verified)
+
+    def download(
+        self,
+        url: str,
+        destination: Path,
+        *,
+        hashes: Hashes,
+        size: int | None = None,
+        name: str | None = None,
+    ) -> Download:
+        """Fetch a file; ``destination`` is complete and checked afterwards, or as it was.
+
+        ``hashes``: one of them must match (empty: nothing is known). ``size``: what the index
+        states, in bytes. ``name``: what the reporter is told. A transfer that breaks is resumed
+        where the server allows it. Raises :class:`~kedge.errors.HashMismatchError`,
+        :class:`~kedge.errors.IncompleteDownloadError`, the other transport errors, and a
+        :class:`~kedge.errors.KedgeError` when the disk is full or cannot be written.
+        """
+        return downloads.download(
+            self._exchanger,
+            url,
+            destination,
+            hashes=hashes,
+            size=size,
+            name=destination.name if name is None else name,
+        )
+
+    def open_ranged(self, url: str, *, size: int | None = None) -> RangedFile:
+        """A seekable file that fetches what is read of it, in few requests.
+
+        Raises (here, and from ``read``) :class:`~kedge.errors.RangesUnsupportedError` where
+        the server sends only whole files.
+        """
+        return RangedFile(self._exchanger, url, size=size)
+
+    def verified(self, url: str) -> bool:
+        """Whether the server that ``url`` names would have its certificate checked."""
+        return self._exchanger.dialler.verifies(locate(url).origin)
+
+    def close(self) -> None:
+        """Close every connection. Requests under way in other threads fail at once."""
+        self._exchanger.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _bounded_body(answer: Answer, limit: int) -> bytes:
+    stated = content_length(answer)
+    if stated is not None and stated > limit:
+        raise _too_large(answer, limit)
+    if stated is not None and not answer.headers.get("Content-Encoding"):
+        with answer.reading():
+            return answer.raw.read()
+    pieces: list[bytes] = []
+    for piece in answer.chunks(_CHUNK, decode=True):
+        pieces.append(piece)
+        limit -= len(piece)
+        if limit < 0:
+            raise _too_large(answer, limit + sum(map(len, pieces)))
+    return b"".join(pieces)
+
+
+def _too_large(answer: Answer, limit: int) -> TransportError:
+    return TransportError(
+        f"The answer of {redact_url(answer.url)} is larger than {limit} bytes.", url=answer.url
+    )
+
+
+def make_dialler(
+    context: ssl.SSLContext,
+    options: TransportOptions,
+    reporter: TransportReporter,
+    *,
+    client_context: ssl.SSLContext | None,
+    unverified_client_context: ssl.SSLContext | None,
+) -> Dialler:
+    """Decide proxies and trusted hosts, and bind them to the contexts."""
+    from kedge.trust.context import unverified_context
+
+    trusted = TrustedHosts.parse(options.trusted_hosts)
+    proxies = ProxyTable.decide(options.proxy, options.environ, read_system_proxies())
+    return Dialler(
+        contexts=Contexts(
+            verified=context,
+            client=client_context,
+            unverified=unverified_context,
+            unverified_client=unverified_client_context,
+        ),
+        trusted=trusted,
+        proxies=proxies,
+        client_origins=IndexCredentials(options.index_urls).origins,
+        parallel=options.parallel,
+        warn=reporter.warn,
+    )
+
+
+def make_session(
+    decision: TrustDecision,
+    options: TransportOptions,
+    reporter: TransportReporter,
+    dialler: Dialler,
+    credentials: Sequence[CredentialSource],
+) -> Session:
+    """The session on a dialler; see :func:`kedge.transport.open_session`."""
+    return Session(
+        Exchanger(
+            decision=decision,
+            dialler=dialler,
+            credentials=(*credential_sources(options, reporter), *credentials),
+            policy=RetryPolicy(options.retries),
+            timeout=options.timeout,
+            user_agent=options.user_agent or user_agent(options.environ),
+            reporter=reporter,
+        )
+    )
+
+
+def credential_sources(
+    options: TransportOptions, reporter: TransportReporter
+) -> tuple[CredentialSource, ...]:
+    """Index URLs first, then netrc, as in pip."""
+    indexes = IndexCredentials(options.index_urls)
+    return indexes, Netrc(options.environ, indexes.origins, reporter.warn)
