@@ -146,6 +146,10 @@ class Index:
             raise ValueError("not a direct requirement")
         return direct_file(requested.url, hashes=requested.hashes)
 
+    def searched(self) -> tuple[str, ...]:
+        """The places that are asked, redacted, for messages."""
+        return tuple(place.shown for place in (*self._find_links, *self._indexes))
+
     # -- metadata
 
     def metadata(self, file: IndexFile) -> CoreMetadata:
