@@ -18,6 +18,7 @@ from kedge.settings import options as table
 from kedge.settings import readers
 from kedge.settings.commands import CONFIG
 from kedge.settings.features import LEGACY_CERTS, TRUSTSTORE
+from kedge.settings.files import Platform
 from kedge.settings.layers import Setting, configured
 from kedge.settings.option import Kind, Option, Treatment
 from kedge.settings.rules import check_combinations, passed_over
@@ -57,7 +58,7 @@ def merge(argv: Sequence[str] | Words, snapshot: Snapshot) -> Settings:
         snapshot=snapshot,
         isolated=words.isolated or snapshot.isolated,
         truststore=merger.truststore(values),
-        format_parts=merger.format_parts(values),
+        ordered=merger.in_order(values),
         parts=values,
         seen=considered,
         warnings=tuple(warnings),
@@ -103,28 +104,19 @@ class _Merger:
         """The values in force, weakest first; one at most unless the option takes several."""
         given = [_given(one) for one in self.words.occurrences if one.option is option]
         config = [one for one in self.settings.get(option, ()) if not one.masked]
-        found: tuple[Sourced[Any], ...]
-        match option.kind:
-            case Kind.FLAG:
-                parts = self._last(given) or self._last(_plain(config))
-                found = tuple(self._flag(part) for part in parts)
-            case Kind.COUNT:
-                found = self._count(config, given)
-            case Kind.VALUE:
-                parts = self._last(given) or self._last(_plain(config))
-                found = tuple(self._value(option, part) for part in parts)
-            case Kind.LIST:
-                split = [
-                    _Part(word, one.origin)
-                    for one in self._last(_plain(config))
-                    for word in one.text.split()
-                ]
-                found = tuple(self._value(option, part) for part in (*split, *given))
-            case Kind.CUMULATIVE:
-                found = tuple(self._value(option, part) for part in (*_plain(config), *given))
+        strongest = config if option.kind is Kind.CUMULATIVE else config[-1:]
+        if given and option.kind in (Kind.FLAG, Kind.VALUE):
+            strongest, given = [], given[-1:]
+        platform = self.snapshot.platform
+        found = [
+            value
+            for one in strongest
+            for value in read_setting(option, one.setting, platform=platform)
+        ]
+        found += [_read_word(option, part, platform) for part in given]
         if option.treatment is Treatment.REFUSED:
             _refuse(option, found)
-        return found
+        return tuple(found)
 
     def considered(self, option: Option[Any]) -> tuple[Considered, ...]:
         """Every setting of an option, strongest first, and whether it is in force."""
@@ -170,46 +162,64 @@ class _Merger:
             return Sourced(True, asked[-1].origin)
         return Sourced(False, declined[-1].origin) if declined else None
 
-    def format_parts(
+    def in_order(
         self, values: Mapping[Option[Any], tuple[Sourced[Any], ...]]
-    ) -> tuple[tuple[Option[Any], tuple[str, ...]], ...]:
-        """``--no-binary`` and ``--only-binary`` in the order in which they change each other."""
-        both = (table.NO_BINARY, table.ONLY_BINARY)
-        waiting = {option: list(values.get(option, ())) for option in both}
-        order = [one.option for one in self.ordered if one.option in both and not one.masked]
-        order += [one.option for one in self.words.occurrences if one.option in both]
-        return tuple((option, waiting[option].pop(0).value) for option in order if waiting[option])
+    ) -> tuple[tuple[Option[Any], Sourced[Any]], ...]:
+        """The parts of all cumulative options, weakest first: some change each other's sets."""
+        order = [one.option for one in self.ordered if not one.masked]
+        order += [one.option for one in self.words.occurrences]
+        waiting = {
+            option: list(parts)
+            for option, parts in values.items()
+            if option.kind is Kind.CUMULATIVE
+        }
+        return tuple((option, waiting[option].pop(0)) for option in order if waiting.get(option))
 
     def _rank(self, origin: Origin) -> tuple[int, int]:
         if origin.kind is OriginKind.COMMAND_LINE:
             return _COMMAND_LINE
         return next(one.rank for one in self.ordered if one.origin == origin)
 
-    @staticmethod
-    def _last(parts: Sequence[_Part]) -> Sequence[_Part]:
-        return parts[-1:]
 
-    def _flag(self, part: _Part) -> Sourced[bool]:
-        if part.switch is not None:
-            return Sourced(part.switch, part.origin)
-        # A variable or an entry gives the value itself, also under the name of a flag that
-        # switches off: pip's no-compile = false is what turns compiling off.
-        return Sourced(_judge(readers.boolean, part), part.origin)
+def read_setting(
+    option: Option[Any], setting: Sourced[str], *, platform: Platform
+) -> tuple[Sourced[Any], ...]:
+    """The values that one variable or entry gives; raises as :func:`merge` does.
 
-    def _count(self, config: Sequence[Setting], given: Sequence[_Part]) -> tuple[Sourced[int], ...]:
-        base = [Sourced(_judge(readers.count, part), part.origin) for part in _plain(config)[-1:]]
-        return (*base, *(Sourced(1, part.origin) for part in given))
+    A flag's variable or entry gives the value itself, also under the name of a flag that switches
+    off: pip's ``no-compile = false`` is what turns compiling off.
+    """
+    part = _Part(setting.value, setting.origin)
+    match option.kind:
+        case Kind.FLAG:
+            return (_judged(readers.boolean, part),)
+        case Kind.COUNT:
+            return (_judged(readers.count, part),)
+        case Kind.LIST:
+            words = [_Part(word, part.origin) for word in part.text.split()]
+            return tuple(_read_value(option, word, platform) for word in words)
+        case Kind.VALUE | Kind.CUMULATIVE:
+            return (_read_value(option, part, platform),)
 
-    def _value(self, option: Option[Any], part: _Part) -> Sourced[Any]:
-        if not part.text.strip() and not option.may_be_empty:
-            raise UsageError(
-                f"{part.origin.name} was given an empty value.",
-                hint="Leave the option out, or give it a value.",
-            )
-        if option.choices and part.text not in option.choices:
-            _bad(part, f"expected one of {', '.join(option.choices)}")
-        text = self.snapshot.platform.expand(part.text) if option.path else part.text
-        return Sourced(_judge(option.read, _Part(text, part.origin)), part.origin)
+
+def _read_word(option: Option[Any], part: _Part, platform: Platform) -> Sourced[Any]:
+    if option.kind is Kind.FLAG:
+        return Sourced(part.switch, part.origin)
+    if option.kind is Kind.COUNT:
+        return Sourced(1, part.origin)
+    if not part.text.strip() and not option.may_be_empty:
+        raise UsageError(
+            f"{part.origin.name} was given an empty value.",
+            hint="Leave the option out, or give it a value.",
+        )
+    return _read_value(option, part, platform)
+
+
+def _read_value(option: Option[Any], part: _Part, platform: Platform) -> Sourced[Any]:
+    if option.choices and part.text not in option.choices:
+        _bad(part, f"expected one of {', '.join(option.choices)}")
+    text = platform.expand(part.text) if option.path else part.text
+    return _judged(option.read, _Part(text, part.origin))
 
 
 def _given(occurrence: Occurrence) -> _Part:
@@ -220,13 +230,9 @@ def _given(occurrence: Occurrence) -> _Part:
     return _Part(occurrence.text or "", origin, switch)
 
 
-def _plain(settings: Sequence[Setting]) -> list[_Part]:
-    return [_Part(one.text, one.origin) for one in settings]
-
-
-def _judge(read: Callable[[str], Any], part: _Part) -> Any:
+def _judged(read: Callable[[str], Any], part: _Part) -> Sourced[Any]:
     try:
-        return read(part.text)
+        return Sourced(read(part.text), part.origin)
     except ValueError as error:
         _bad(part, str(error))
 

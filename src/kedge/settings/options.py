@@ -227,7 +227,29 @@ PRE: Option[bool] = Option(
     group=SELECTION,
     commands=_SELECTING,
 )
-NO_BINARY: Option[tuple[tuple[str, ...], ...]] = Option(
+ALL_RELEASES: Option[tuple[str, ...]] = Option(
+    kind=Kind.CUMULATIVE,
+    flags=("--all-releases",),
+    metavar="NAMES",
+    default=(),
+    read=readers.package_names,
+    help="Consider pre-releases of these projects: names with commas between them, :all: or "
+    ":none: (repeatable).",
+    group=SELECTION,
+    commands=_SELECTING,
+)
+ONLY_FINAL: Option[tuple[str, ...]] = Option(
+    kind=Kind.CUMULATIVE,
+    flags=("--only-final",),
+    metavar="NAMES",
+    default=(),
+    read=readers.package_names,
+    help="Consider no pre-releases of these projects: names with commas between them, :all: or "
+    ":none: (repeatable).",
+    group=SELECTION,
+    commands=_SELECTING,
+)
+NO_BINARY: Option[tuple[str, ...]] = Option(
     kind=Kind.CUMULATIVE,
     flags=("--no-binary",),
     metavar="NAMES",
@@ -238,7 +260,7 @@ NO_BINARY: Option[tuple[tuple[str, ...], ...]] = Option(
     group=SELECTION,
     commands=_SELECTING,
 )
-ONLY_BINARY: Option[tuple[tuple[str, ...], ...]] = Option(
+ONLY_BINARY: Option[tuple[str, ...]] = Option(
     kind=Kind.CUMULATIVE,
     flags=("--only-binary",),
     metavar="NAMES",
@@ -298,30 +320,6 @@ NO_REQUIRE_HASHES: Option[bool] = Option(
     commands=_RESOLVING,
     treatment=Treatment.REFUSED,
     reason="kedge requires every hash as soon as one requirement has one",
-)
-ALL_RELEASES: Option[tuple[tuple[str, ...], ...]] = Option(
-    kind=Kind.CUMULATIVE,
-    flags=("--all-releases",),
-    metavar="NAMES",
-    default=(),
-    read=readers.package_names,
-    help="Consider pre-releases of these projects.",
-    group=SELECTION,
-    commands=_SELECTING,
-    treatment=Treatment.REFUSED,
-    reason="kedge does not admit pre-releases project by project yet, only with --pre",
-)
-ONLY_FINAL: Option[tuple[tuple[str, ...], ...]] = Option(
-    kind=Kind.CUMULATIVE,
-    flags=("--only-final",),
-    metavar="NAMES",
-    default=(),
-    read=readers.package_names,
-    help="Consider no pre-releases of these projects.",
-    group=SELECTION,
-    commands=_SELECTING,
-    treatment=Treatment.REFUSED,
-    reason="kedge does not rule out pre-releases project by project yet",
 )
 UPLOADED_PRIOR_TO: Option[str | None] = Option(
     kind=Kind.VALUE,
@@ -672,7 +670,7 @@ FIND_LINKS: Option[tuple[str, ...]] = Option(
     group=INDEXES,
     commands=_SELECTING,
 )
-REFRESH_PACKAGE: Option[tuple[tuple[str, ...], ...]] = Option(
+REFRESH_PACKAGE: Option[tuple[str, ...]] = Option(
     kind=Kind.CUMULATIVE,
     flags=("--refresh-package",),
     metavar="NAMES",

@@ -80,14 +80,14 @@ def package_name(text: str) -> str:
     return re.sub(r"[-_.]+", "-", text.strip()).lower()
 
 
-def package_names(text: str) -> tuple[str, ...]:
-    """``:all:``, ``:none:`` or names, with commas between them, in their order."""
-    if text.startswith("-"):
-        raise ValueError("expected :all:, :none: or names separated by commas")
-    names = tuple(package_name(name) for name in text.split(",") if name.strip())
-    if not names:
-        raise ValueError("expected :all:, :none: or names separated by commas")
-    return names
+def package_names(text: str) -> str:
+    """``:all:``, ``:none:`` or names with commas between them, as they stand.
+
+    pip refuses what begins with a dash: another option, after one whose value was forgotten.
+    """
+    if text.startswith("-") or not text.strip(" ,"):
+        raise ValueError("expected :all:, :none: or names with commas between them")
+    return text
 
 
 def key_and_value(text: str) -> tuple[str, str]:

@@ -15,17 +15,22 @@ from kedge.settings.features import PIP_DEPRECATED, PIP_FEATURES
 from kedge.settings.option import Option
 from kedge.settings.values import Settings
 
+_PRE = ((table.PRE, table.ALL_RELEASES), (table.PRE, table.ONLY_FINAL))
+
 #: Options of which a command takes one at most.
 _EXCLUSIVE: dict[str, tuple[tuple[Option[Any], Option[Any]], ...]] = {
     INSTALL: (
         (table.USER, table.TARGET),
         (table.USER, table.PREFIX),
         (table.TARGET, table.PREFIX),
+        *_PRE,
     ),
+    DOWNLOAD: _PRE,
     LIST: (
         (table.OUTDATED, table.UPTODATE),
         (table.PATH, table.ONLY_USER),
         (table.PATH, table.LOCAL),
+        *_PRE,
     ),
     FREEZE: (
         (table.PATH, table.ONLY_USER),

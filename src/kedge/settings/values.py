@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from kedge.model import Origin, OriginKind, Sourced
 from kedge.settings import options as table
-from kedge.settings.controls import FormatControl
 from kedge.settings.files import cache_folder
 from kedge.settings.option import Kind, Option
 from kedge.settings.snapshot import Snapshot
@@ -49,7 +48,7 @@ class Settings:
     truststore: Sourced[bool] | None = None
     warnings: tuple[str, ...] = ()
     parts: Mapping[Option[Any], tuple[Sourced[Any], ...]] = field(default_factory=dict)
-    format_parts: tuple[tuple[Option[Any], tuple[str, ...]], ...] = ()
+    ordered: tuple[tuple[Option[Any], Sourced[Any]], ...] = ()
     seen: Mapping[Option[Any], tuple[Considered, ...]] = field(default_factory=dict)
 
     def __getitem__(self, option: Option[T]) -> Sourced[T]:
@@ -77,6 +76,13 @@ class Settings:
         """The values of a repeatable option, weakest first, each with its own origin."""
         return self.parts[option]
 
+    def in_order(self, *options: Option[Any]) -> tuple[tuple[Option[Any], Sourced[Any]], ...]:
+        """The settings of several cumulative options, weakest first, as they follow each other.
+
+        ``--only-binary :all: --no-binary spam`` is not the same the other way round.
+        """
+        return tuple((option, part) for option, part in self.ordered if option in options)
+
     def is_set(self, option: Option[Any]) -> bool:
         """Whether anything but the default gives the value."""
         return bool(self.parts.get(option))
@@ -100,6 +106,8 @@ class Settings:
         from kedge.trust.decide import TrustSettings
 
         cert = self[table.CERT]
+        expand = self.snapshot.platform.expand
+        weaker = [one.setting for one in self.considered(table.CERT) if not one.in_force]
         return TrustSettings(
             truststore=self.truststore,
             cert=None if cert.value is None else Sourced(cert.value, cert.origin),
@@ -107,6 +115,9 @@ class Settings:
             curl_ca_bundle=self._variable("CURL_CA_BUNDLE"),
             extra_certs=self.each(table.EXTRA_CERT),
             strict=self[table.STRICT_CERTS],
+            weaker_certs=tuple(
+                Sourced(expand(one.value), one.origin) for one in weaker if one.value.strip()
+            ),
         )
 
     def index_urls(self) -> tuple[Sourced[str], ...]:
@@ -114,16 +125,6 @@ class Settings:
         if self.value(table.NO_INDEX):
             return ()
         return (self[table.INDEX_URL], *self.each(table.EXTRA_INDEX_URL))
-
-    def format_control(self) -> FormatControl:
-        """``--no-binary`` and ``--only-binary``, in the order in which they were given."""
-        control = FormatControl()
-        for option, names in self.format_parts:
-            if option is table.NO_BINARY:
-                control = control.without_wheels(names)
-            else:
-                control = control.with_wheels_only(names)
-        return control
 
     def cache_directory(self) -> Sourced[str] | None:
         """The cache's folder, set or usual; None when the cache is switched off."""

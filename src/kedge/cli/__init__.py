@@ -1,0 +1,1 @@
+"""Words in, words out: the command line, the reports, the progress. Nothing is decided here."""
