@@ -1,0 +1,378 @@
+"""A wheel's archive into a folder of the cache, with every check that can be made on the way.
+
+Nothing is written outside the folder that is given, and nothing is written at all unless the
+names and sizes in the archive are sound. Findings are gathered and raised together.
+
+What is refused, beyond what pip refuses: a path that could lead out of the wheel on any system,
+links, members that contradict their own headers, an archive that would grow out of all
+proportion, and a file that is not what RECORD says it is, in digest or size, or that RECORD says
+is there and is not. pip checks none of the last, yet installs what such a wheel *claims* to hold.
+
+What is let pass, because wheels on the public index have it and pip's users have them installed:
+files that RECORD does not list, or lists without a digest or with one that this Python cannot
+compute (they are listed, with a digest, in what is installed); rows without a digest for what is
+not there (folders, say); the same member twice; ``Tag`` lines that are not those of the file's
+name (retagging is common; the name decides, as with pip); a newer minor ``Wheel-Version``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedge.cache import Manifest, ManifestEntry
+from kedge.environment.metadata import normalized, parse_metadata
+from kedge.errors import PageError, WheelError
+from kedge.install.archive import Archive, BadArchive, Member
+from kedge.install.entry_points import parse_entry_points
+from kedge.install.paths import collisions, path_problem
+from kedge.install.records import (
+    SIGNATURES,
+    Listed,
+    parse_wheel_file,
+    parse_wheel_record,
+    spelled,
+)
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+#: The keys of a ``.data`` folder.
+SCHEME_KEYS = frozenset({"purelib", "platlib", "scripts", "data", "headers"})
+
+# An archive may grow to this many times its size, and in any case to so many bytes. The largest
+# ratio among the wheels that people install is some 20.
+_MAX_RATIO = 200
+_ALWAYS_ALLOWED = 1 << 30
+
+_MAX_PROBLEMS = 50
+
+_OPEN_FLAGS = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+
+
+def unpack(
+    archive: Path, destination: Path, *, filename: str | None = None, fold_case: bool | None = None
+) -> Manifest:
+    """Unpack the wheel into the empty folder and say what is in it.
+
+    ``filename`` is the wheel's own name where the archive lies under another. ``fold_case``
+    refuses names that differ in case only; by default where the system's file systems usually
+    take them for one. May be called from several threads and processes at once.
+
+    :raises WheelError: the wheel must not be installed; ``problems`` holds every finding.
+    :raises OSError: the folder cannot be written.
+    """
+    filename = filename or archive.name
+    if fold_case is None:
+        fold_case = sys.platform in ("win32", "darwin")
+    try:
+        with Archive(archive) as opened:
+            layout = _examine(opened, filename, fold_case=fold_case)
+            rows, problems = parse_wheel_record(opened.read(layout.record))
+            if problems:
+                raise _refused(filename, problems)
+            return _Unpacking(opened, layout, rows, destination, filename).run()
+    except BadArchive as exc:
+        raise _refused(filename, [str(exc)]) from exc
+
+
+def _refused(filename: str, problems: Iterable[str]) -> WheelError:
+    found = list(dict.fromkeys(problems))
+    if len(found) > _MAX_PROBLEMS:
+        found[_MAX_PROBLEMS:] = [f"and {len(found) - _MAX_PROBLEMS} more"]
+    return WheelError(
+        f"The wheel {filename} must not be installed: {found[0]}.",
+        wheel=filename,
+        problems=found,
+        hint="The file is damaged, or was built wrongly: tell its maintainers.",
+    )
+
+
+# --------------------------------------------------------------------------------------------
+# Before anything is written
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The archive's structure, found sound. ``files`` are in the order of their data."""
+
+    files: tuple[Member, ...]
+    dist_info: str
+    record: Member
+
+
+def _examine(archive: Archive, filename: str, *, fold_case: bool) -> _Layout:
+    """Names, kinds and sizes: everything that the central directory tells."""
+    windows = sys.platform == "win32"
+    problems: list[str] = []
+    for member in archive.members:
+        path = member.name.rstrip("/") if member.is_folder else member.name
+        problem = path_problem(path, windows=windows) or member.problem
+        if problem is not None:
+            problems.append(f"{member.name!r} {problem}")
+    files: dict[str, Member] = {}
+    for member in archive.members:
+        if member.is_folder:
+            continue
+        other = files.setdefault(member.name, member)
+        if (other.crc, other.size) != (member.crc, member.size):
+            problems.append(f"{member.name} is there twice, with different contents")
+    problems += collisions(files, fold_case=fold_case)
+    problems += _growth_problems(archive, files.values())
+    problems += _data_problems(files)
+    infos = sorted({path.partition("/")[0] for path in files if ".dist-info/" in path})
+    infos = [name for name in infos if name.endswith(".dist-info")]
+    problems += _dist_info_problems(infos, filename)
+    record = files.get(f"{infos[0]}/RECORD") if infos else None
+    if infos and record is None:
+        problems.append("it has no RECORD")
+    if problems or record is None:
+        raise _refused(filename, problems)
+    return _Layout(tuple(files.values()), infos[0], record)
+
+
+def _growth_problems(archive: Archive, files: Iterable[Member]) -> list[str]:
+    total = sum(member.size for member in files)
+    if total > max(_ALWAYS_ALLOWED, _MAX_RATIO * archive.size):
+        return [f"its {archive.size} bytes would grow to {total}"]
+    return []
+
+
+def _data_problems(paths: Iterable[str]) -> list[str]:
+    problems = []
+    for path in paths:
+        parts = path.split("/", 2)
+        if len(parts) == 1 or not parts[0].endswith(".data"):
+            continue
+        if len(parts) < 3:
+            problems.append(f"{path} belongs to no scheme")
+        elif parts[1] not in SCHEME_KEYS:
+            problems.append(f"{path} belongs to an unknown scheme, {parts[1]}")
+    return problems
+
+
+def _dist_info_problems(infos: list[str], filename: str) -> list[str]:
+    if not infos:
+        return ["it has no .dist-info folder"]
+    if len(infos) > 1:
+        return [f"it has several .dist-info folders: {', '.join(infos)}"]
+    name = filename.partition("-")[0]
+    if normalized(infos[0].partition("-")[0]) != normalized(name):
+        return [f"its .dist-info folder, {infos[0]}, is that of another project than {name}"]
+    return []
+
+
+# --------------------------------------------------------------------------------------------
+# Writing
+
+
+class _Unpacking:
+    """One run: writes the files, and gathers what it learns of them."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        layout: _Layout,
+        rows: dict[str, Listed],
+        destination: Path,
+        filename: str,
+    ) -> None:
+        self._archive = archive
+        self._layout = layout
+        self._rows = rows
+        self._destination = os.fspath(destination)
+        self._filename = filename
+        self._problems: list[str] = []
+        self._entries: list[ManifestEntry] = []
+        # Small files that are looked into afterwards, by their name in the .dist-info folder.
+        self._looked_at: dict[str, bytes] = {}
+
+    def run(self) -> Manifest:
+        made = {""}
+        for member in self._layout.files:
+            folder = member.name.rpartition("/")[0]
+            if folder not in made:
+                self._make(folder, made)
+            try:
+                self._write(member)
+            except BadArchive as exc:
+                self._problems.append(str(exc))
+        self._check_absent()
+        fields = parse_wheel_file(self._take("WHEEL"))
+        self._check_wheel_file(fields)
+        name, version = self._check_metadata()
+        self._check_entry_points()
+        if self._problems:
+            raise _refused(self._filename, self._problems)
+        purelib = fields.get("root-is-purelib", [""])[0].lower() == "true"
+        # By folder, so that whoever links them meets each folder once.
+        self._entries.sort(key=lambda entry: (entry.path.rpartition("/")[0], entry.path))
+        return Manifest(
+            name=name,
+            version=version,
+            filename=self._filename,
+            dist_info=self._layout.dist_info,
+            root_is_purelib=purelib,
+            files=tuple(self._entries),
+        )
+
+    def _make(self, folder: str, made: set[str]) -> None:
+        parent = folder.rpartition("/")[0]
+        if parent not in made:
+            self._make(parent, made)
+        os.mkdir(f"{self._destination}/{folder}")  # noqa: PTH102 - as below
+        made.add(folder)
+
+    def _write(self, member: Member) -> None:
+        """One file, hashed on the way. Plain ``os`` calls: a wheel has hundreds of these."""
+        name = member.name
+        listed = self._rows.get(name)
+        sha256 = hashlib.sha256()
+        other = _other_hash(listed)
+        path = f"{self._destination}/{name}"
+        descriptor = os.open(path, _OPEN_FLAGS, 0o777 if member.is_executable else 0o666)
+        try:
+            crc = 0
+            kept: list[bytes] = []
+            for chunk in self._archive.chunks(member):
+                _write_all(descriptor, chunk)
+                sha256.update(chunk)
+                if other is not None:
+                    other.update(chunk)
+                if listed is None or not listed.digest:
+                    crc = zlib.crc32(chunk, crc)
+                if self._is_looked_at(name):
+                    kept.append(chunk)
+            mode, mtime_ns = _finished(descriptor, executable=member.is_executable)
+        finally:
+            os.close(descriptor)
+        if kept:
+            self._looked_at[name.rpartition("/")[2]] = b"".join(kept)
+        digest = sha256.digest()
+        self._entries.append(ManifestEntry(name, member.size, spelled(digest), mode, mtime_ns))
+        self._check(member, listed, digest if other is None else other.digest(), crc)
+
+    def _is_looked_at(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return folder == self._layout.dist_info and name in (
+            "WHEEL",
+            "METADATA",
+            "entry_points.txt",
+        )
+
+    def _check(self, member: Member, listed: Listed | None, digest: bytes, crc: int) -> None:
+        folder, _, name = member.name.rpartition("/")
+        if folder == self._layout.dist_info and name in ("RECORD", *SIGNATURES):
+            return
+        if listed is None or not listed.digest:
+            if crc != member.crc:
+                self._problems.append(f"{member.name} does not have the checksum that it states")
+        elif not listed.fits(digest):
+            self._problems.append(f"{member.name} is not the file that RECORD lists")
+        if listed is not None and listed.size is not None and listed.size != member.size:
+            self._problems.append(
+                f"{member.name} has {member.size} bytes, and RECORD states {listed.size}"
+            )
+
+    def _check_absent(self) -> None:
+        present = {member.name for member in self._layout.files}
+        for path, listed in self._rows.items():
+            if listed.digest and path not in present:
+                self._problems.append(f"{path} is listed in RECORD and is not there")
+
+    def _take(self, name: str) -> bytes:
+        if name not in self._looked_at:
+            self._problems.append(f"it has no {name}")
+        return self._looked_at.get(name, b"")
+
+    def _check_wheel_file(self, fields: dict[str, list[str]]) -> None:
+        if "WHEEL" not in self._looked_at:
+            return
+        text = fields.get("wheel-version", [""])[0]
+        match = re.match(r"(\d+)(\.\d+)*$", text)
+        if match is None:
+            self._problems.append(f"its WHEEL states no valid Wheel-Version ({text!r})")
+        elif int(match[1]) > 1:
+            self._problems.append(f"its Wheel-Version, {text}, is newer than kedge understands")
+
+    def _check_metadata(self) -> tuple[str, str]:
+        """Its name and version as METADATA spells them; they must be those of the file's name."""
+        parts = self._filename.removesuffix(".whl").split("-")
+        name, version = parts[0], parts[1] if len(parts) > 1 else ""
+        data = self._take("METADATA")
+        if not data:
+            return name, version
+        try:
+            metadata = parse_metadata(data, where=self._filename)
+        except PageError as exc:
+            self._problems.append(f"its METADATA cannot be read: {exc.message.rstrip('.')}")
+            return name, version
+        if normalized(metadata.name) != normalized(name):
+            self._problems.append(f"its METADATA is that of {metadata.name}")
+        if not _same_version(metadata.version_text, version):
+            self._problems.append(f"its METADATA states the version {metadata.version_text}")
+        return metadata.name, metadata.version_text
+
+    def _check_entry_points(self) -> None:
+        data = self._looked_at.get("entry_points.txt")
+        if data is not None:
+            self._problems += parse_entry_points(data.decode("utf-8", "replace"))[1]
+
+
+def _other_hash(listed: Listed | None) -> hashlib._Hash | None:
+    """A hash for what RECORD states in another algorithm than SHA-256."""
+    if listed is None or not listed.digest or listed.algorithm == "sha256":
+        return None
+    return hashlib.new(listed.algorithm, usedforsecurity=False)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _finished(descriptor: int, *, executable: bool) -> tuple[int, int]:
+    """The permission bits and the time of the new file.
+
+    pip lets everybody execute what anybody may, whatever the umask says.
+    """
+    status = os.fstat(descriptor)
+    mode = status.st_mode & 0o777
+    if executable and mode & 0o111 != 0o111 and hasattr(os, "fchmod"):
+        mode |= 0o111
+        os.fchmod(descriptor, mode)
+    return mode, status.st_mtime_ns
+
+
+def _same_version(one: str, other: str) -> bool:
+    """Whether two spellings are one version; a file's name has ``_`` where ``+`` or ``-`` was."""
+    if one == other:
+        return True
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        version = Version(one)
+    except InvalidVersion:
+        return one.replace("-", "_") == other
+    return any(
+        _is_version(spelling, version)
+        for spelling in (other, other.replace("_", "+", 1), other.replace("_", "-"))
+    )
+
+
+def _is_version(text: str, version: Version) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(text) == version
+    except InvalidVersion:
+        return False
