@@ -1,0 +1,40 @@
+"""What was asked for: arguments, requirements files and constraints, as values with their origin.
+
+Reads the grammar of pip in full and decides nothing about which distribution will do. What needs a
+build is read like anything else; :func:`refuse_builds` is where it ends for now.
+"""
+
+from kedge.requirements.arguments import parse_argument
+from kedge.requirements.files import (
+    Answer,
+    Locations,
+    ParsedFile,
+    Reader,
+    check_constraint,
+    merge_files,
+    parse_file,
+)
+from kedge.requirements.refusals import (
+    BuildNeededError,
+    UnhashedError,
+    hash_checking,
+    refuse_builds,
+)
+from kedge.requirements.requested import Requested, RequestedKind
+
+__all__ = [
+    "Answer",
+    "BuildNeededError",
+    "Locations",
+    "ParsedFile",
+    "Reader",
+    "Requested",
+    "RequestedKind",
+    "UnhashedError",
+    "check_constraint",
+    "hash_checking",
+    "merge_files",
+    "parse_argument",
+    "parse_file",
+    "refuse_builds",
+]
