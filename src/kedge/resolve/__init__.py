@@ -1,0 +1,31 @@
+"""Which versions: from what was asked for and what exists to the set that pip would install.
+
+:func:`resolve` is the whole of it, from a :class:`Problem` and a :class:`Source` to a
+:class:`Resolution`. resolvelib searches; the rules are in the modules below.
+"""
+
+from kedge.resolve.problem import (
+    Direct,
+    FormatControl,
+    Problem,
+    ReleaseControl,
+    Source,
+    UpgradeStrategy,
+)
+from kedge.resolve.report import ResolveReporter
+from kedge.resolve.resolution import Pin, Resolution
+from kedge.resolve.resolver import MAX_ROUNDS, resolve
+
+__all__ = [
+    "MAX_ROUNDS",
+    "Direct",
+    "FormatControl",
+    "Pin",
+    "Problem",
+    "ReleaseControl",
+    "Resolution",
+    "ResolveReporter",
+    "Source",
+    "UpgradeStrategy",
+    "resolve",
+]

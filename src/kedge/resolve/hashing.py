@@ -1,0 +1,81 @@
+"""The hashes that the user gave, by project, and hash-checking mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from packaging.utils import NormalizedName
+
+from kedge.errors import ConflictError, ResolutionError
+from kedge.model import Hashes
+from kedge.resolve.constraints import url_key
+
+if TYPE_CHECKING:
+    from kedge.requirements import Requested
+    from kedge.resolve.candidates import FileCandidate
+    from kedge.resolve.problem import Problem
+    from kedge.resolve.target import Target
+
+
+def collect_hashes(problem: Problem, target: Target) -> dict[NormalizedName, Hashes]:
+    """The digests the user allows, for the projects that have any; constraints count."""
+    lines: dict[NormalizedName, list[Requested]] = {}
+    for requested in (*problem.requested, *problem.constraints):
+        if requested.name and target.applies(requested.marker):
+            lines.setdefault(requested.name, []).append(requested)
+    combined = {name: combine_hashes(name, group) for name, group in lines.items()}
+    return {name: hashes for name, hashes in combined.items() if hashes}
+
+
+def combine_hashes(name: str, lines: Iterable[Requested]) -> Hashes:
+    """The digests that every one of the lines allows (those that give none allow all).
+
+    Where two lines share no algorithm the first decides, as in pip. Two that contradict each other
+    are a :class:`~kedge.errors.ConflictError`: taking either would be a guess about what the user
+    trusts.
+    """
+    allowed = Hashes()
+    before: Requested | None = None
+    for line in lines:
+        if not line.hashes:
+            continue
+        if before is None:
+            allowed, before = line.hashes, line
+            continue
+        if not allowed.algorithms() & line.hashes.algorithms():
+            continue
+        both = allowed.allowed & line.hashes.allowed
+        if not both:
+            raise ConflictError(
+                f"Two sets of hashes for {name} have nothing in common.",
+                explanation=[
+                    f"{before.text} ({before.origin}) allows some files",
+                    f"{line.text} ({line.origin}) allows only others",
+                ],
+                hint="Keep the one whose file you trust.",
+            )
+        allowed = Hashes(both)
+    return allowed
+
+
+def check_hashed(
+    candidate: FileCandidate, problem: Problem, hashes: dict[NormalizedName, Hashes]
+) -> None:
+    """In hash-checking mode, refuse what the user gave no hash for, before it is looked at.
+
+    A digest in the fragment of a URL that the user wrote will do. Raises
+    :class:`~kedge.errors.ResolutionError`.
+    """
+    if not problem.checks_hashes or candidate.name in hashes:
+        return
+    by_user = {url_key(line.url) for line in problem.requested if line.url}
+    if candidate.direct and candidate.file.hashes and url_key(candidate.direct) in by_user:
+        return
+    stated = "".join(f" --hash={name}:{digest}" for name, digest in candidate.file.hashes)
+    line = f"{candidate.name}=={candidate.version}{stated}"
+    raise ResolutionError(
+        f"{candidate} has no --hash, and in hash-checking mode everything that is installed "
+        "needs one.",
+        hint=f"If you trust what the index states, add the line: {line}" if stated else None,
+    )

@@ -1,0 +1,155 @@
+"""The answer: which versions, from which files, in which order; and how it is read off the engine.
+
+Pure: decides by pip's rules what of the answer has to be installed, and what stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from kedge.model import Hashes
+from kedge.resolve.candidates import (
+    Candidate,
+    ExtrasCandidate,
+    FileCandidate,
+    InstalledCandidate,
+    PythonCandidate,
+)
+from kedge.resolve.order import installation_order
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+    from resolvelib.resolvers import Result
+
+    from kedge.environment import InstalledDistribution
+    from kedge.index import IndexFile
+    from kedge.resolve.demands import Demand
+    from kedge.resolve.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One distribution of the answer.
+
+    ``file`` is what to install, or the installed distribution that stays. ``replaces`` is what has
+    to go first, if anything. ``hashes`` are the digests that a file to install must match: the
+    user's where there are any (``hashes_by_user``), else those that the index states. ``direct``
+    is the URL that was asked for instead of an index (``direct_url.json`` records it).
+    ``requested`` is whether the user named it, ``requires`` the projects it needs here.
+    """
+
+    name: NormalizedName
+    version: Version
+    file: IndexFile | InstalledDistribution
+    extras: frozenset[NormalizedName] = frozenset()
+    requested: bool = False
+    direct: str | None = None
+    hashes: Hashes = field(default_factory=Hashes)
+    hashes_by_user: bool = False
+    replaces: InstalledDistribution | None = None
+    requires: tuple[NormalizedName, ...] = ()
+    kept: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Every pin, dependencies before what needs them (cycles are cut at one place)."""
+
+    pins: tuple[Pin, ...]
+
+    @property
+    def to_install(self) -> tuple[Pin, ...]:
+        return tuple(pin for pin in self.pins if not pin.kept)
+
+    @property
+    def kept(self) -> tuple[Pin, ...]:
+        return tuple(pin for pin in self.pins if pin.kept)
+
+
+def read_off(
+    result: Result[Demand, Candidate, str],
+    problem: Problem,
+    hashes: Mapping[NormalizedName, Hashes],
+) -> Resolution:
+    """The engine's result as pins. ``hashes`` are the user's, by project."""
+    mapping = result.mapping
+    bases = {
+        candidate.name: candidate
+        for candidate in mapping.values()
+        if isinstance(candidate, FileCandidate | InstalledCandidate)
+    }
+    extras: dict[NormalizedName, frozenset[NormalizedName]] = {}
+    for candidate in mapping.values():
+        if isinstance(candidate, ExtrasCandidate):
+            name = candidate.name
+            extras[name] = extras.get(name, frozenset()) | candidate.extras
+    # Candidates that were pinned and dropped again have left edges behind.
+    edges = [
+        (parent, child)
+        for parent, child in result.graph.iter_edges()
+        if child in mapping and (parent is None or parent in mapping)
+    ]
+    requires = _required_projects(mapping, edges)
+    return Resolution(
+        tuple(
+            replace(
+                _pin(bases[name], problem, hashes),
+                extras=extras.get(name, frozenset()),
+                requested=name in requires[None],
+                requires=tuple(sorted(requires.get(name, ()))),
+            )
+            for name in installation_order(bases, edges)
+        )
+    )
+
+
+def _pin(
+    candidate: FileCandidate | InstalledCandidate,
+    problem: Problem,
+    hashes: Mapping[NormalizedName, Hashes],
+) -> Pin:
+    name, version = candidate.name, candidate.version
+    if isinstance(candidate, InstalledCandidate):
+        return Pin(name=name, version=version, file=candidate.distribution, kept=True)
+    installed = None if problem.ignore_installed else problem.installed.get(name)
+    if installed is not None and _stays(candidate, installed, force=problem.force_reinstall):
+        return Pin(name=name, version=version, file=installed, kept=True)
+    by_user = hashes.get(name)
+    return Pin(
+        name=name,
+        version=version,
+        file=candidate.file,
+        direct=candidate.direct,
+        hashes=by_user or candidate.file.hashes,
+        hashes_by_user=bool(by_user),
+        replaces=installed,
+    )
+
+
+def _stays(candidate: FileCandidate, installed: InstalledDistribution, *, force: bool) -> bool:
+    """pip's rules for a chosen file whose project is installed: the same version stays.
+
+    Unless it is forced, installed as editable, or chosen from a source that may have changed.
+    """
+    if force or installed.version != candidate.version or installed.editable_location is not None:
+        return False
+    return candidate.file.is_wheel or candidate.file.local is None
+
+
+def _required_projects(
+    mapping: Mapping[str, Candidate], edges: Iterable[tuple[str | None, str]]
+) -> dict[NormalizedName | None, set[NormalizedName]]:
+    """For each project (``None``: the user) those that it requires; nodes for extras are merged."""
+    requires: dict[NormalizedName | None, set[NormalizedName]] = {None: set()}
+    for parent, child in edges:
+        needed = mapping[child]
+        by = mapping[parent].name if parent is not None else None
+        if not isinstance(needed, PythonCandidate) and needed.name != by:
+            requires.setdefault(by, set()).add(needed.name)
+    return requires

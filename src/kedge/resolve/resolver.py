@@ -1,0 +1,135 @@
+"""From a problem to a resolution: sets up the parts, runs resolvelib, reads off the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
+
+from kedge.errors import ResolutionError
+from kedge.resolve.candidates import Candidate, PythonCandidate
+from kedge.resolve.constraints import collect_constraints
+from kedge.resolve.demands import Demand, SpecifierDemand
+from kedge.resolve.explain import Explainer
+from kedge.resolve.hashing import collect_hashes
+from kedge.resolve.journal import Journal
+from kedge.resolve.library import Library
+from kedge.resolve.provider import Provider
+from kedge.resolve.report import ResolveReporter, notice_after
+from kedge.resolve.resolution import Resolution, read_off
+from kedge.resolve.scout import Scout
+from kedge.resolve.target import Target
+from kedge.resolve.universe import Universe
+
+if TYPE_CHECKING:
+    from resolvelib.resolvers import Criterion
+
+    from kedge.resolve.problem import Problem, Source
+
+#: As pip: the engine's search depends on the limit (it tries its optimistic way for a tenth of
+#: it), so another limit would now and then find another set.
+MAX_ROUNDS = 200_000
+
+
+def resolve(
+    problem: Problem,
+    source: Source,
+    reporter: ResolveReporter | None = None,
+    *,
+    threads: int = 16,
+    max_rounds: int = MAX_ROUNDS,
+) -> Resolution:
+    """The set of distributions that pip would choose for the same request, in install order.
+
+    ``threads`` look ahead of the search, which itself runs in the caller's thread; 0 switches that
+    off. Raises :class:`~kedge.errors.NotFoundError` where no file of a project fits,
+    :class:`~kedge.errors.ConflictError` where requirements exclude each other,
+    :class:`~kedge.errors.ResolutionError` for what cannot be built or has no hash and when
+    ``max_rounds`` are used up, :class:`~kedge.errors.RequirementError` for a bad constraint, and
+    lets everything pass that ``source`` raises.
+    """
+    reporter = reporter or ResolveReporter()
+    target = Target(
+        markers=problem.markers, tags=problem.tags, python_version=problem.python_version
+    )
+    constraints = collect_constraints(problem.constraints, target)
+    hashes = collect_hashes(problem, target)
+    library = Library(problem, source, target=target, constraints=constraints, hashes=hashes)
+    universe = Universe(
+        problem, source, reporter,
+        library=library, target=target, constraints=constraints, hashes=hashes,
+    )  # fmt: skip
+    roots, order = universe.roots()
+    provider = Provider(universe, order=order, upgrade=problem.upgrade)
+    scout = Scout(library, threads=threads, prefers_installed=provider.prefers_installed)
+    universe.upcoming = scout.fetch
+    journal = Journal()
+    engine = Resolver(provider, _Teller(reporter, journal, scout))
+    for root in roots:
+        _tell_scout(scout, root)
+    try:
+        result = engine.resolve(roots, max_rounds=max_rounds)
+    except ResolutionImpossible as error:
+        explainer = Explainer(library, source, journal, constraints=constraints, target=target)
+        raise explainer.error(error.causes) from error
+    except ResolutionTooDeep as error:
+        raise _gave_up(max_rounds, journal) from error
+    finally:
+        scout.close()
+    resolution = read_off(result, problem, hashes)
+    _warn_of_yanked(resolution, reporter)
+    return resolution
+
+
+def _tell_scout(scout: Scout, demand: Demand) -> None:
+    if isinstance(demand, SpecifierDemand):
+        scout.notice(demand.name, demand.specifier, demand.extras)
+
+
+class _Teller(BaseReporter[Demand, Candidate, str]):
+    """Passes the engine's events on: to the user, to the scout, and to the journal."""
+
+    def __init__(self, reporter: ResolveReporter, journal: Journal, scout: Scout) -> None:
+        self._reporter = reporter
+        self._journal = journal
+        self._scout = scout
+
+    def starting_round(self, index: int) -> None:
+        self._reporter.round_started(index)
+
+    def adding_requirement(self, requirement: Demand, parent: Candidate | None) -> None:
+        self._journal.demanded(requirement, parent)
+
+    def pinning(self, candidate: Candidate) -> None:
+        if not isinstance(candidate, PythonCandidate):
+            self._reporter.pinned(candidate.identifier, str(candidate.version))
+
+    def rejecting_candidate(
+        self, criterion: Criterion[Demand, Candidate], candidate: Candidate
+    ) -> None:
+        self._journal.refused(candidate)
+        self._reporter.rejected(
+            candidate.identifier,
+            str(candidate.version),
+            self._journal.reason(criterion.information),
+        )
+        notice = notice_after(self._journal.refusals[candidate.identifier], candidate.identifier)
+        if notice is not None:
+            self._reporter.notice(notice)
+
+
+def _gave_up(rounds: int, journal: Journal) -> ResolutionError:
+    names = [name for name, _ in journal.refusals.most_common(3)]
+    most = f" Most were tried of {', '.join(names)}." if names else ""
+    return ResolutionError(
+        f"No solution was found in {rounds} rounds.{most}",
+        hint="Narrower limits on these, as requirements or as constraints, shorten the search.",
+    )
+
+
+def _warn_of_yanked(resolution: Resolution, reporter: ResolveReporter) -> None:
+    for pin in resolution.to_install:
+        reason = getattr(pin.file, "yanked", None)
+        if reason is not None:
+            told = f" The reason given: {reason}" if reason else ""
+            reporter.warn(f"{pin} was yanked from the index by its authors.{told}")

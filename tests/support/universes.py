@@ -1,0 +1,245 @@
+"""Small random worlds of packages, and what pip makes of them: the yardstick for the resolver.
+
+A :class:`World` is an index in a folder (PEP 503 pages, tiny wheels), what is installed, and one
+request. Everything follows from its seed. :func:`ask_pip` puts many worlds to one pip process.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.wheels import Artifact, sdist, wheel
+
+_NAMES = ["Alpha", "b.ravo", "char-lie", "delta", "echo", "fox_trot", "golf", "hotel", "india"]
+_VERSIONS = [
+    "0.9", "1.0", "1.0.post1", "1.1", "1.2a1", "1.2", "2.0.dev1", "2.0b2", "2.0rc1", "2.0", "2.1",
+    "3.0a1", "3.0", "1!0.1",
+]  # fmt: skip
+_LIMITS = [
+    "", "", "", "", ">=1.0", ">=1.1", ">1.0", "<2", "<2.0", "<=1.2", "==1.0", "==1.1", "==2.0",
+    "!=2.0", "!=3.0,!=2.1", "~=1.0", "~=2.0", ">=1,<2", "==1.*", "==2.*", ">=2.0b1", ">=3.0a1",
+    "===1.1", "<1.2", ">=2", ">5",
+]  # fmt: skip
+_EXTRAS = ["more", "Other_One"]
+_MARKERS = ["", "", "", "", "", "python_version >= '3.8'", "sys_platform == 'nowhere'"]
+_FOREIGN_TAG = "cp26-cp26m-win32"
+_FAR = ">=3.99"
+
+
+@dataclass
+class World:
+    """``arguments`` are a ``pip install`` command line without the index and without options that
+    only report. ``installed`` is a folder for ``sys.path``, ``index`` one for ``--index-url``.
+    """
+
+    seed: int
+    folder: Path
+    arguments: list[str] = field(default_factory=list)
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "simple"
+
+    @property
+    def installed(self) -> Path:
+        return self.folder / "installed"
+
+
+def make_world(seed: int, folder: Path) -> World:
+    """The world of that seed, written into ``folder``."""
+    rng = random.Random(seed)  # noqa: S311
+    world = World(seed, folder)
+    names = rng.sample(_NAMES, rng.randint(3, 7))
+    files = {
+        name: [
+            artifact
+            for version in rng.sample(_VERSIONS, rng.randint(1, 6))
+            for artifact in _release(rng, name, version, names)
+        ]
+        for name in names
+    }
+    for name, artifacts in files.items():
+        _write_page(rng, world, name, artifacts)
+    _write_installed(rng, world, files)
+    world.arguments = _request(rng, world, files)
+    return world
+
+
+def _release(rng: random.Random, name: str, version: str, names: Sequence[str]) -> list[Artifact]:
+    requires = [
+        _requirement(rng, other)
+        for other in rng.sample(names, min(len(names), rng.choice([0, 0, 1, 1, 2, 3])))
+        if other != name
+    ]
+    extras = {
+        extra: [_requirement(rng, rng.choice(names)) for _ in range(rng.randint(0, 2))]
+        for extra in _EXTRAS
+        if rng.random() < 0.5
+    }
+    extras = {
+        extra: [r for r in wanted if not r.startswith(name)] for extra, wanted in extras.items()
+    }
+    python = rng.choice([None, None, None, ">=3.6", _FAR]) if rng.random() < 0.5 else None
+    shape = rng.random()
+    if shape < 0.1:
+        tagged = [("py3-none-any", "1"), ("py3-none-any", "2"), ("py2.py3-none-any", None)]
+    elif shape < 0.2:
+        tagged = [(_FOREIGN_TAG, None)] + ([("py3-none-any", None)] if rng.random() < 0.5 else [])
+    else:
+        tagged = [("py3-none-any", None)]
+    built = [
+        wheel(
+            name,
+            version,
+            requires=requires,
+            extras=extras,
+            requires_python=python,
+            tag=tag,
+            build=build,
+            package=False,
+        )  # fmt: skip
+        for tag, build in tagged
+    ]
+    if rng.random() < 0.15:
+        built.append(sdist(name, version, requires=requires, requires_python=python))
+        if rng.random() < 0.5:
+            return built[-1:]
+    return built
+
+
+def _requirement(rng: random.Random, name: str) -> str:
+    extras = f"[{rng.choice(_EXTRAS)}]" if rng.random() < 0.15 else ""
+    marker = rng.choice(_MARKERS)
+    return f"{name}{extras}{rng.choice(_LIMITS)}" + (f" ; {marker}" if marker else "")
+
+
+def _write_page(rng: random.Random, world: World, name: str, artifacts: Sequence[Artifact]) -> None:
+    project = name.lower().replace("_", "-").replace(".", "-")
+    folder = world.index / project
+    yanked = {artifact.version for artifact in artifacts if rng.random() < 0.15}
+    stated = {artifact.version for artifact in artifacts if rng.random() < 0.5}
+    links = []
+    for artifact in artifacts:
+        artifact.write(folder)
+        attributes = f' data-yanked="why {artifact.version}"' if artifact.version in yanked else ""
+        if artifact.version in stated and artifact.requires_python:
+            attributes += f' data-requires-python="{html.escape(artifact.requires_python)}"'
+        link = f"{artifact.filename}#sha256={artifact.sha256}"
+        links.append(f'<a href="{link}"{attributes}>{artifact.filename}</a><br>')
+    rng.shuffle(links)
+    page = f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>"
+    (folder / "index.html").write_text(page)
+
+
+def _write_installed(rng: random.Random, world: World, files: dict[str, list[Artifact]]) -> None:
+    world.installed.mkdir(parents=True)
+    if rng.random() < 0.5:
+        return
+    for name, artifacts in files.items():
+        if rng.random() < 0.5:
+            artifact = rng.choice(artifacts)
+            folder = world.installed / f"{name.replace('-', '_')}-{artifact.version}.dist-info"
+            folder.mkdir()
+            (folder / "METADATA").write_bytes(artifact.metadata)
+            (folder / "RECORD").write_text("")
+
+
+def _request(rng: random.Random, world: World, files: dict[str, list[Artifact]]) -> list[str]:
+    asked: list[str] = []
+    for name in rng.sample(list(files), rng.randint(1, 3)):
+        wheels = [a for a in files[name] if a.filename.endswith("py3-none-any.whl")]
+        if wheels and rng.random() < 0.08:
+            path = world.index / name.lower().replace("_", "-").replace(".", "-")
+            asked.append(f"{name} @ {(path / rng.choice(wheels).filename).as_uri()}")
+        else:
+            asked.append(_requirement(rng, name))
+    arguments = ["--only-binary", ":all:"] if rng.random() < 0.8 else ["--prefer-binary"]
+    for flags, chance in _FLAGS:
+        if rng.random() < chance:
+            arguments += flags
+    if rng.random() < 0.12:
+        arguments += ["--pre"]  # which excludes the other two
+    else:
+        for flag in ("--all-releases", "--only-final"):
+            if rng.random() < 0.08:
+                arguments += [flag, rng.choice([":all:", *files])]
+    if rng.random() < 0.25:
+        constraints = world.folder / "constraints.txt"
+        limits = [f"{name}{rng.choice(_LIMITS)}" for name in rng.sample(list(files), 2)]
+        constraints.write_text("".join(f"{line}\n" for line in limits))
+        arguments += ["-c", str(constraints)]
+    return [*arguments, *asked]
+
+
+_FLAGS = [
+    (["--upgrade"], 0.3),
+    (["--upgrade-strategy", "eager"], 0.15),
+    (["--force-reinstall"], 0.08),
+    (["--ignore-installed"], 0.08),
+    (["--no-deps"], 0.05),
+    (["--ignore-requires-python"], 0.08),
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What pip would install, by normalised name, or ``None`` where it refuses; and its words."""
+
+    installs: dict[str, str] | None
+    output: str
+
+
+def ask_pip(worlds: Sequence[World]) -> list[Verdict]:
+    """What the pip of the running Python makes of each world, in one process."""
+    questions = [
+        {
+            "installed": str(world.installed),
+            "report": str(world.folder / "report.json"),
+            "arguments": [
+                "install", "--isolated", "--no-input", "--disable-pip-version-check",
+                "--no-cache-dir", "--dry-run", "--quiet", "--report",
+                str(world.folder / "report.json"), "--index-url", world.index.as_uri(),
+                *world.arguments,
+            ],
+        }
+        for world in worlds
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", _DRIVER],
+        input=json.dumps(questions),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [
+        Verdict(_read_report(Path(world.folder / "report.json")) if code == 0 else None, output)
+        for world, (code, output) in zip(worlds, json.loads(done.stdout), strict=True)
+    ]
+
+
+def _read_report(path: Path) -> dict[str, str]:
+    found = json.loads(path.read_text())["install"]
+    named = ((item["metadata"]["name"], item["metadata"]["version"]) for item in found)
+    return {name.lower().replace("_", "-").replace(".", "-"): version for name, version in named}
+
+
+_DRIVER = """\
+import contextlib, io, json, sys, logging
+from pip._internal.cli.main import main
+answers = []
+for question in json.load(sys.stdin):
+    sys.path.insert(0, question["installed"])
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        code = main(question["arguments"])
+    sys.path.remove(question["installed"])
+    answers.append((int(code), told.getvalue()))
+json.dump(answers, sys.stdout)
+"""
