@@ -1,0 +1,101 @@
+"""Makes the ``SSLContext`` for anchors: one verification profile, the same on every Python.
+
+The chain and the name are checked, the common name is never looked at (RFC 9525, 6.3), TLS 1.2 is
+the least, an intermediate or a server's own certificate among the anchors ends the chain
+(``VERIFY_X509_PARTIAL_CHAIN``), and ``VERIFY_X509_STRICT`` is off unless it is asked for: company
+CAs without a key usage break under it (python/cpython#133564). ``ssl.create_default_context`` is
+not used: it reads the default locations, and its flags changed in Python 3.13.
+
+Which anchors, and why, was decided before. Sockets and sessions are :mod:`kedge.transport`'s.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from kedge.errors import TruststoreError
+from kedge.trust import openssl, trusted
+from kedge.trust.anchors import Anchors
+from kedge.trust.client import ClientCertificate, load_client_certificate
+from kedge.trust.pem import Block
+
+_ALPN = ("http/1.1",)
+
+
+def make_context(
+    anchors: Anchors, *, client_cert: ClientCertificate | None = None
+) -> ssl.SSLContext:
+    """A client context that trusts these anchors, and nothing else.
+
+    Each call makes a context of its own; the first one costs nothing more than
+    :func:`~kedge.trust.load` did. With ``client_cert`` the context presents that certificate to
+    whoever asks: use it for the hosts that it is meant for, and no others. Raises
+    :class:`~kedge.errors.ClientCertificateError` and, where the platform verifies,
+    :class:`~kedge.errors.TruststoreError`.
+    """
+    context = _platform_context(anchors) if anchors.by_platform else anchors.store()
+    _apply_profile(context, anchors)
+    if client_cert is not None:
+        load_client_certificate(context, client_cert)
+    return context
+
+
+def unverified_context(*, client_cert: ClientCertificate | None = None) -> ssl.SSLContext:
+    """A context that verifies nothing: for a ``--trusted-host``, never for a proxy.
+
+    It trusts nobody either, so that verification cannot be mistaken for having happened.
+    """
+    context = openssl.new_store()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    _apply_protocol(context)
+    if client_cert is not None:
+        load_client_certificate(context, client_cert)
+    return context
+
+
+def verify_flags(*, strict: bool = False) -> ssl.VerifyFlags:
+    """The profile's flags: all that are set, not what is added to a Python's own defaults."""
+    flags = ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    return flags | ssl.VerifyFlags.VERIFY_X509_STRICT if strict else flags
+
+
+def _apply_profile(context: ssl.SSLContext, anchors: Anchors) -> None:
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = True
+    context.hostname_checks_common_name = False
+    context.verify_flags = verify_flags(strict=anchors.decision.strict.value)
+    _apply_protocol(context)
+
+
+def _apply_protocol(context: ssl.SSLContext) -> None:
+    # Set even where it is Python's default: a machine's openssl.cnf may say otherwise.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    context.set_alpn_protocols(list(_ALPN))
+
+
+def _platform_context(anchors: Anchors) -> ssl.SSLContext:
+    """The platform verifies; ``truststore`` hands it the bundles' CA certificates beside its own.
+
+    It takes them from the context without their trust settings, so a certificate that withholds
+    trust from servers must not get there.
+    """
+    try:
+        import truststore
+
+        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    except Exception as exc:  # it probes the platform's libraries at import: anything can come
+        origin = anchors.sources[0].source.origin
+        raise TruststoreError(
+            f"truststore, which {origin} asks for, cannot be used here: {exc}",
+            hint="Install it again (truststore>=0.10.5), or choose another source of trust.",
+        ) from exc
+    blocks = [
+        Block.of_der(trusted.certificate_der(block), number=block.number)
+        for loaded in anchors.sources
+        for block in loaded.blocks
+        if not trusted.withholds(block)
+    ]
+    openssl.take(context, blocks)
+    return context
