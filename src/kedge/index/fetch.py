@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from kedge.cache.pages import CachedPage
 from kedge.errors import HttpStatusError, PageError
@@ -50,10 +50,16 @@ class Downloaded(Protocol):
 
 
 class Ranged(Protocol):
-    """A file read piece by piece: :class:`kedge.transport.RangedFile`."""
+    """A file read piece by piece: :class:`kedge.transport.RangedFile`.
 
-    def __enter__(self) -> BinaryIO: ...
-    def __exit__(self, *exc: object) -> None: ...
+    ``verified`` is whether everything read so far came over verified connections.
+    """
+
+    @property
+    def verified(self) -> bool: ...
+    def read(self, count: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def close(self) -> None: ...
 
 
 class Fetcher(Protocol):

@@ -17,6 +17,7 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -29,7 +30,7 @@ from kedge.errors import (
     RangesUnsupportedError,
     WheelError,
 )
-from kedge.index.fetch import Downloaded, Fetcher
+from kedge.index.fetch import Downloaded, Fetcher, Ranged
 from kedge.index.files import IndexFile
 from kedge.model import STRONG_HASHES, Hashes, redact_url
 
@@ -94,7 +95,8 @@ class MetadataReader:
         if file.size is None or file.size > SMALL_WHEEL:
             ranged = _read_ranged(fetcher, file)
             if ranged is not None:
-                return self._keep_claim(file, ranged, verified=fetcher.verified(file.url))
+                data, verified = ranged
+                return self._keep_claim(file, data, verified=verified)
         return self._from_whole(fetcher, file)
 
     def _network(self, file: IndexFile) -> Fetcher:
@@ -254,11 +256,14 @@ def _shown(values: set[str]) -> str:
     return ", ".join(sorted(filter(None, values))) or "nothing more"
 
 
-def _read_ranged(fetcher: Fetcher, file: IndexFile) -> bytes | None:
-    """METADATA out of the wheel on the server; ``None`` where that server does not do ranges."""
+def _read_ranged(fetcher: Fetcher, file: IndexFile) -> tuple[bytes, bool] | None:
+    """METADATA out of the wheel on the server, and whether it came verified; ``None`` where that
+    server does not do ranges.
+    """
     try:
-        with fetcher.open_ranged(file.url, size=file.size) as source:
-            return read_wheel_metadata(source, file.filename)
+        with closing(fetcher.open_ranged(file.url, size=file.size)) as source:
+            data = read_wheel_metadata(source, file.filename)
+            return data, source.verified
     except RangesUnsupportedError:
         return None
 
@@ -271,7 +276,7 @@ def _read_local(path: Path) -> bytes:
         raise WheelError(f"{path} cannot be read ({exc.strerror}).", wheel=path.name) from exc
 
 
-def read_wheel_metadata(source: IO[bytes], filename: str) -> bytes:
+def read_wheel_metadata(source: IO[bytes] | Ranged, filename: str) -> bytes:
     """The METADATA of the wheel ``source`` (seekable), read without reading the rest.
 
     Raises :class:`~kedge.errors.WheelError` where it is no zip file or does not have exactly one
