@@ -33,6 +33,8 @@ def parse_direct_url(text: str) -> DirectUrl | None:
         case "archive_info":
             hashes = _hashes(info)
             return DirectUrl(data["url"], archive_hashes=hashes, subdirectory=subdirectory)
+        case _ if not data["url"].startswith("file:"):
+            return None  # a folder of another machine
         case _:
             editable = info.get("editable") is True
             return DirectUrl(

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
-_FIELD = re.compile(r"([!-9;-~]+)[ \t]*:[ \t]*(.*)")
+_FIELD = re.compile(r"([!-9;-~]*):(.*)", re.DOTALL)
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_EMPTY_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
 #: What is kept of a header; every other field is passed over.
 _WANTED = frozenset(
@@ -153,16 +155,19 @@ def _header(data: bytes) -> Iterator[tuple[str, str]]:
 
     The header ends at the first empty line, or, as for ``email``, at one that is no field.
     """
-    end = re.search(rb"\r\n\r\n|\n\n|\r\r", data)
+    end = _EMPTY_LINE.search(data)
     text = (data[: end.start()] if end else data).decode("utf-8-sig", "replace")
     name, value = "", ""
-    for line in re.split(r"\r\n|\n|\r", text):
+    for line in _NEWLINE.split(text):
         if line[:1] in (" ", "\t"):
             if name:
-                value += "\n" + line
+                value += line
             continue
         if name:
             yield name, value.strip()
+        if line.startswith("From "):
+            name = ""  # an envelope line, as of old mailboxes
+            continue
         match = _FIELD.fullmatch(line)
         if match is None:
             name = ""

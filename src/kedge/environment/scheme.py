@@ -111,9 +111,9 @@ def _expand(interpreter: Interpreter, kind: str, base: str | None) -> Scheme:
         ) from exc
     headers = paths["include"]
     if interpreter.is_venv:
-        # The headers of a venv's Python are not its own to write to: pip's place since 1.x.
-        site = f"python{interpreter.python_version}"
-        headers = os.path.join(base or str(interpreter.prefix), "include", "site", site)  # noqa: PTH118
+        # The headers of a venv's Python are not its own to write to: pip's place for them.
+        own = variables.get("userbase" if kind == "user" else "base", str(interpreter.prefix))
+        headers = f"{own}/include/site/python{interpreter.python_version}"
     return Scheme(
         purelib=Path(paths["purelib"]),
         platlib=Path(paths["platlib"]),
