@@ -87,6 +87,18 @@ class _TlsConnection(HTTPSConnection):
         if self.live is not None:
             self.live.add(self.sock)
 
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
+        # Up to 2.7 urllib3 writes the server's mode into the proxy's context, so that a trusted
+        # host would switch off the verification of the proxy on the way to it.
+        config = self.proxy_config
+        lent, self.cert_reqs = self.cert_reqs, ssl.CERT_REQUIRED
+        if config is not None and config.ssl_context is not None:
+            self.cert_reqs = config.ssl_context.verify_mode
+        try:
+            return super()._connect_tls_proxy(hostname, sock)
+        finally:
+            self.cert_reqs = lent
+
     def _tunnel(self) -> None:
         # Only here is it known that it is the proxy that refuses, cuts off or talks nonsense.
         try:
