@@ -26,50 +26,50 @@ ARTIFACTS = (
 INSTALLED = {"apple": "2.0", "mixed-case-name": "1.5"}
 
 
-class TestRealServers:
-    @pytest.fixture(
-        scope="class",
-        params=[
-            pytest.param(folders_behind_nginx, id="nginx", marks=pytest.mark.tool("nginx")),
-            pytest.param(
-                pypiserver, id="pypiserver", marks=pytest.mark.tool("nginx", "pypi-server")
-            ),
-            pytest.param(
-                devpi, id="devpi", marks=pytest.mark.tool("nginx", "devpi-init", "devpi-server")
-            ),
-        ],
-    )
-    def index(
-        self,
-        request: pytest.FixtureRequest,
-        private_ca: Authority,
-        tmp_path_factory: pytest.TempPathFactory,
-    ) -> Iterator[IndexServer]:
-        serve: Callable[..., AbstractContextManager[IndexServer]] = request.param
-        leaf = private_ca.leaf("localhost", "127.0.0.1")
-        with serve(tmp_path_factory.mktemp("index"), leaf, ARTIFACTS) as running:
-            yield running
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(folders_behind_nginx, id="nginx", marks=pytest.mark.tool("nginx")),
+        pytest.param(pypiserver, id="pypiserver", marks=pytest.mark.tool("nginx", "pypi-server")),
+        pytest.param(
+            devpi, id="devpi", marks=pytest.mark.tool("nginx", "devpi-init", "devpi-server")
+        ),
+    ],
+)
+def index_server(
+    request: pytest.FixtureRequest,
+    private_ca: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[IndexServer]:
+    serve: Callable[..., AbstractContextManager[IndexServer]] = request.param
+    leaf = private_ca.leaf("localhost", "127.0.0.1")
+    with serve(tmp_path_factory.mktemp("index"), leaf, ARTIFACTS) as running:
+        yield running
 
+
+class TestRealServers:
     def test_an_install(
-        self, plain_kedge: Kedge, target: Venv, index: IndexServer, bundle: Path
+        self, plain_kedge: Kedge, target: Venv, index_server: IndexServer, bundle: Path
     ) -> None:
-        words = ("--index-url", index.url, "--cert", bundle)
+        words = ("--index-url", index_server.url, "--cert", bundle)
         plain_kedge("install", "apple", *words).succeeded()
         assert target.versions() == INSTALLED
         assert target.run_script("mixed-tell") == "Mixed.Case_Name 1.5\n"
 
     def test_its_authority_is_needed(
-        self, plain_kedge: Kedge, target: Venv, index: IndexServer, stranger_bundle: Path
+        self, plain_kedge: Kedge, target: Venv, index_server: IndexServer, stranger_bundle: Path
     ) -> None:
-        before = len(index.requests)
-        words = ("--index-url", index.url, "--cert", stranger_bundle)
+        before = len(index_server.requests)
+        words = ("--index-url", index_server.url, "--cert", stranger_bundle)
         outcome = plain_kedge("install", "apple", *words)
-        outcome.failed(1, saying=[index.url.split("/")[2], "--cert", str(stranger_bundle)])
-        assert len(index.requests) == before
+        outcome.failed(1, saying=[index_server.url.split("/")[2], "--cert", str(stranger_bundle)])
+        assert len(index_server.requests) == before
         assert target.versions() == {}
 
-    def test_what_is_not_there(self, plain_kedge: Kedge, index: IndexServer, bundle: Path) -> None:
-        words = ("--index-url", index.url, "--cert", bundle)
+    def test_what_is_not_there(
+        self, plain_kedge: Kedge, index_server: IndexServer, bundle: Path
+    ) -> None:
+        words = ("--index-url", index_server.url, "--cert", bundle)
         plain_kedge("install", "no-such-project", *words).failed(1, saying=["no-such-project"])
 
 
@@ -77,7 +77,7 @@ class TestTheSimpleApi:
     @pytest.mark.parametrize("style", ["json", "html", "legacy"])
     @pytest.mark.parametrize(
         "core_metadata",
-        [CoreMetadata.HASHED, CoreMetadata.UNHASHED, CoreMetadata.NONE, CoreMetadata.MISSING],
+        [CoreMetadata.HASHED, CoreMetadata.UNHASHED, CoreMetadata.NONE],
     )
     @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no-ranges"])
     def test_every_form(

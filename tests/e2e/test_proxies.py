@@ -127,28 +127,27 @@ class TestOurOwn:
         assert named.handshakes[0].server_name == "index.example"
 
 
+@pytest.fixture(scope="module")
+def inspection_ca() -> Authority:
+    # As such roots often are: no key usage, which strict verification would refuse.
+    return authority("Kedge Test Inspection Root", key_usage=False)
+
+
+@pytest.fixture(scope="module", params=[None, (USER, PASSWORD)], ids=["open", "credentials"])
+def inspector(
+    request: pytest.FixtureRequest,
+    inspection_ca: Authority,
+    private_ca: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Interceptor]:
+    folder = tmp_path_factory.mktemp("mitm")
+    with mitmproxy(folder, inspection_ca, trusts=private_ca, credentials=request.param) as running:
+        yield running
+
+
 @pytest.mark.tool("mitmdump")
 class TestInspection:
     """A company's proxy: every connection is opened and signed anew by an authority of its own."""
-
-    @pytest.fixture(scope="class")
-    def inspection_ca(self) -> Authority:
-        # As such roots often are: no key usage, which strict verification would refuse.
-        return authority("Kedge Test Inspection Root", key_usage=False)
-
-    @pytest.fixture(scope="class", params=[None, (USER, PASSWORD)], ids=["open", "credentials"])
-    def inspector(
-        self,
-        request: pytest.FixtureRequest,
-        inspection_ca: Authority,
-        private_ca: Authority,
-        tmp_path_factory: pytest.TempPathFactory,
-    ) -> Iterator[Interceptor]:
-        folder = tmp_path_factory.mktemp("mitm")
-        with mitmproxy(
-            folder, inspection_ca, trusts=private_ca, credentials=request.param
-        ) as running:
-            yield running
 
     @pytest.fixture
     def proxy_url(self, inspector: Interceptor) -> str:
