@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,3 +89,26 @@ def _put_on_path(site: Path, entry: str) -> None:
     file = site / "easy-install.pth"
     lines = file.read_text() if file.exists() else ""
     file.write_text(f"{lines}{entry}\n")
+
+
+# --------------------------------------------------------------------------------------------
+# Projects
+
+
+def git(folder: Path, *words: str) -> None:
+    settings = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    settings += ["-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *settings, *words], cwd=folder, check=True, capture_output=True)
+
+
+def project(folder: Path, *, remote: str | None = None, repository: bool = False) -> Path:
+    """A project's folder; with ``repository`` a Git repository of one commit (where git is)."""
+    folder.mkdir(parents=True)
+    (folder / "pyproject.toml").touch()
+    if repository and shutil.which("git"):
+        git(folder, "init")
+        git(folder, "add", ".")
+        git(folder, "commit", "-m", "start")
+        if remote:
+            git(folder, "remote", "add", "origin", remote)
+    return folder

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from environment.distributions import developed, dist_info, distutils, egg, egg_info
+from environment.distributions import developed, dist_info, distutils, egg, egg_info, project
 from kedge.environment.consistency import conflicts, packages_of
 from kedge.environment.freeze import freeze, installers_left_out, skipped
 from kedge.environment.installed import installed
@@ -29,24 +28,6 @@ pytest.importorskip("pip", reason="not here: pip")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="paths as POSIX has them")
 
 _COMMIT = "c0ffee0000000000000000000000000000000000"
-
-
-def git(folder: Path, *words: str) -> None:
-    settings = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-    settings += ["-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", *settings, *words], cwd=folder, check=True, capture_output=True)
-
-
-def project(folder: Path, *, remote: str | None = None, repository: bool = False) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "pyproject.toml").touch()
-    if repository and shutil.which("git"):
-        git(folder, "init")
-        git(folder, "add", ".")
-        git(folder, "commit", "-m", "start")
-        if remote:
-            git(folder, "remote", "add", "origin", remote)
-    return folder
 
 
 def editable(site: Path, name: str, location: Path) -> None:

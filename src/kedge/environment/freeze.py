@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 from kedge.environment.direct_url import reference
 from kedge.environment.installed import InstalledDistribution
-from kedge.environment.repository import GitUnavailable, Repository
+from kedge.environment.repository import GitMissing, Repository, RepositoryUnreadable
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-#: Which repository a project's folder lies in, if any; may raise :class:`GitUnavailable`.
+#: Which repository a project's folder lies in, if any; raises as ``repository_of`` does.
 Locate = Callable[[Path], "Repository | None"]
 
 
@@ -71,31 +71,34 @@ def _editable(
     warn: Callable[[str], None],
 ) -> Iterator[str]:
     location = os.path.normcase(os.path.abspath(project))  # noqa: PTH100 - links are kept
-    display = pinned(distribution)
     try:
         repository = locate(Path(location))
-    except GitUnavailable as exc:
+    except (GitMissing, RepositoryUnreadable) as exc:
         warn(f"The version of the editable project in {location} is not known: {exc}.")
+        if isinstance(exc, RepositoryUnreadable):
+            yield "## !! Could not determine repository location"
         yield f"-e {location}"
         return
+    if repository is not None and repository.url is not None:
+        yield f"-e {_vcs_reference(repository, repository.url, distribution.raw_name)}"
+        return
+    yield from _why_no_reference(repository, pinned(distribution))
+    yield f"-e {location}"
+
+
+def _why_no_reference(repository: Repository | None, display: str) -> Iterator[str]:
     if repository is None:
         yield f"# Editable install with no version control ({display})"
-        yield f"-e {location}"
     elif repository.remote is None:
         yield f"# Editable Git install with no remote ({display})"
-        yield f"-e {location}"
-    elif repository.url is None:
+    else:
         problem = "either a deleted local remote or invalid URI"
         yield f"# Editable Git install ({display}) with {problem}:"
         yield f"# '{repository.remote}'"
-        yield f"-e {location}"
-    else:
-        yield f"-e {_vcs_reference(repository, repository.url, distribution.raw_name)}"
 
 
 def _vcs_reference(repository: Repository, url: str, name: str) -> str:
-    prefix = "" if url.lower().startswith("git:") else "git+"
-    line = f"{prefix}{url}@{quote(repository.commit, '/')}#egg={name.replace('-', '_')}"
+    line = f"git+{url}@{quote(repository.commit, '/')}#egg={name.replace('-', '_')}"
     return f"{line}&subdirectory={repository.subdirectory}" if repository.subdirectory else line
 
 

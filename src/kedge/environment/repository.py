@@ -21,7 +21,8 @@ _SCP = re.compile(r"(\w+@)?([\w.-]+):(?!/)(.+)")
 class Repository:
     """``remote`` is as git has it, without a password, and ``None`` when there is none.
 
-    ``subdirectory`` is the project's folder below the repository's, ``None`` at its top.
+    ``commit`` may be empty only where there is no remote. ``subdirectory`` is the project's folder
+    below the repository's, ``None`` at its top.
     """
 
     remote: str | None
@@ -44,29 +45,36 @@ class Repository:
         return f"ssh://{match[1] or ''}{match[2]}/{match[3]}" if match else None
 
 
-class GitUnavailable(Exception):  # noqa: N818 - a state of the machine, not a mistake
-    """A repository is there, and no git that can read it."""
+class GitMissing(Exception):  # noqa: N818 - a state of the machine, not a mistake
+    """There is a repository, and no git to ask about it."""
 
 
-def repository_of(folder: Path, *, environ: Mapping[str, str]) -> Repository | None:
+class RepositoryUnreadable(Exception):  # noqa: N818
+    """There is a repository that git does not read: another user's, or one without a commit."""
+
+
+def repository_of(folder: Path, *, environ: Mapping[str, str] | None = None) -> Repository | None:
     """The repository around a folder; ``None`` when there is none.
 
-    :raises GitUnavailable: there is one, and git is missing or refuses to read it.
+    ``environ`` is the environment git is started in, by default that of the process.
+
+    :raises GitMissing: there is one, and no git on PATH.
+    :raises RepositoryUnreadable: there is one, and git does not say what is in it.
     """
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
     top = _git(folder, environ, "rev-parse", "--show-toplevel")
+    if not top:
+        raise RepositoryUnreadable(f"git does not read the repository of {folder}")
+    remote = _remote(folder, environ)
     commit = _git(folder, environ, "rev-parse", "HEAD")
-    if not top or not commit:
-        raise GitUnavailable(f"git cannot read the repository of {folder}")
-    return Repository(
-        remote=_remote(folder, environ),
-        commit=commit,
-        subdirectory=_subdirectory(folder, Path(os.path.normpath(top))),
-    )
+    if not commit and remote is not None:
+        raise RepositoryUnreadable(f"the repository of {folder} has no commit")
+    subdirectory = _subdirectory(folder, Path(os.path.normpath(top)))
+    return Repository(remote=remote, commit=commit or "", subdirectory=subdirectory)
 
 
-def _remote(folder: Path, environ: Mapping[str, str]) -> str | None:
+def _remote(folder: Path, environ: Mapping[str, str] | None) -> str | None:
     """The remote ``origin``, else the first."""
     listing = _git(folder, environ, "config", "--get-regexp", r"remote\..*\.url") or ""
     urls = [line.partition(" ") for line in listing.splitlines()]
@@ -95,11 +103,12 @@ def _subdirectory(folder: Path, top: Path) -> str | None:
     return None
 
 
-def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str | None:
-    # These would make git answer about another repository than the folder's.
-    env = {
-        name: value for name, value in environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")
-    }
+def _git(folder: Path, environ: Mapping[str, str] | None, *arguments: str) -> str | None:
+    env = None
+    if environ is not None:
+        # These would make git answer about another repository than the folder's.
+        misleading = ("GIT_DIR", "GIT_WORK_TREE")
+        env = {name: value for name, value in environ.items() if name not in misleading}
     try:
         run = subprocess.run(
             ["git", *arguments],
@@ -111,5 +120,5 @@ def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str | Non
             check=False,
         )
     except OSError as exc:
-        raise GitUnavailable("there is no git on PATH") from exc
+        raise GitMissing("there is no git on PATH") from exc
     return run.stdout.strip() if run.returncode == 0 else None
