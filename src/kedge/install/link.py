@@ -90,10 +90,17 @@ class Linker:
                     continue
                 except OSError:
                     pass  # the slow way finds out what is the matter
-            self._place_one(source, destination, entry, mode, status.st_mode & 0o777)
+            actual = status.st_mode & 0o777
+            self._place_one(sha256, source, destination, entry, mode, actual)
 
     def _place_one(
-        self, source: str, destination: str, entry: ManifestEntry, mode: int, actual: int
+        self,
+        sha256: str,
+        source: str,
+        destination: str,
+        entry: ManifestEntry,
+        mode: int,
+        actual: int,
     ) -> None:
         for way in tuple(self._ways):
             # A file that had to have other permissions cannot be shared.
@@ -104,9 +111,11 @@ class Linker:
                     _WAYS[way](source, destination, entry, mode)
                 except FileExistsError:
                     self._contested(destination)
-                    os.unlink(destination)  # noqa: PTH108 - text paths throughout this loop
+                    os.unlink(destination)
                     _WAYS[way](source, destination, entry, mode)
             except OSError as exc:
+                if isinstance(exc, FileNotFoundError) and not os.path.lexists(source):
+                    raise _damaged(sha256, source, "is missing") from exc
                 # Of too many links (65,000 on ext4) only this one file suffers.
                 if way is LinkMode.COPY or exc.errno not in _IMPOSSIBLE | {errno.EMLINK}:
                     raise
@@ -141,13 +150,10 @@ def _copy(source: str, destination: str, entry: ManifestEntry, mode: int) -> Non
 def _reflink_linux(source: str, destination: str, entry: ManifestEntry, mode: int) -> None:
     import fcntl
 
-    _made(
-        source,
-        destination,
-        entry,
-        mode,
-        lambda from_, to: _discard(fcntl.ioctl(to, _FICLONE, from_)),
-    )
+    def fill(from_: int, to: int) -> None:
+        fcntl.ioctl(to, _FICLONE, from_)
+
+    _made(source, destination, entry, mode, fill)
 
 
 def _reflink_macos(source: str, destination: str, entry: ManifestEntry, mode: int) -> None:
@@ -159,15 +165,11 @@ def _reflink_macos(source: str, destination: str, entry: ManifestEntry, mode: in
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), destination)
     if entry.mode != mode:
-        os.chmod(destination, mode)  # noqa: PTH101
+        os.chmod(destination, mode)
 
 
 def _reflink_nowhere(source: str, destination: str, entry: ManifestEntry, mode: int) -> None:
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), destination)
-
-
-def _discard(_: object) -> None:
-    """Make nothing of a result."""
 
 
 def _made(
@@ -191,7 +193,7 @@ def _made(
             os.utime(to, ns=(entry.mtime_ns, entry.mtime_ns))
     except BaseException:
         os.close(to)
-        os.unlink(destination)  # noqa: PTH108
+        os.unlink(destination)
         raise
     os.close(to)
     if os.utime not in os.supports_fd:

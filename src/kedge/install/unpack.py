@@ -229,7 +229,7 @@ class _Unpacking:
         parent = folder.rpartition("/")[0]
         if parent not in made:
             self._make(parent, made)
-        os.mkdir(f"{self._destination}/{folder}")  # noqa: PTH102 - as below
+        os.mkdir(f"{self._destination}/{folder}")
         made.add(folder)
 
     def _write(self, member: Member) -> None:

@@ -1,0 +1,31 @@
+"""Wheels into an environment, and out of it, as transactions.
+
+:func:`unpack` checks an archive and unpacks it into the cache; :func:`carry_out` makes an
+environment what a :class:`Plan` says, whole or not at all; :func:`recover` puts right what a
+killed process left, and is to be called before anything looks at an environment. Nothing here
+chooses versions or touches the network.
+"""
+
+from kedge.install.plan import (
+    Addition,
+    Existing,
+    InstallReporter,
+    LinkMode,
+    Observation,
+    Plan,
+)
+from kedge.install.transaction import carry_out, observe, recover
+from kedge.install.unpack import unpack
+
+__all__ = [
+    "Addition",
+    "Existing",
+    "InstallReporter",
+    "LinkMode",
+    "Observation",
+    "Plan",
+    "carry_out",
+    "observe",
+    "recover",
+    "unpack",
+]
