@@ -94,10 +94,8 @@ def _encoding(raw: bytes) -> str:
         return "utf-32"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if b"-\0-\0-\0B\0E\0G\0I\0N\0" in raw:
-        return "utf-16-le"
-    if b"\0-\0-\0-\0B\0E\0G\0I\0N" in raw:
-        return "utf-16-be"
+    if (found := raw.find(b"-\0B\0E\0G\0I\0N\0")) >= 0:
+        return "utf-16-be" if found % 2 else "utf-16-le"
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:

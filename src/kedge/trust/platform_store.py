@@ -55,9 +55,9 @@ def macos_anchors(listing: str) -> tuple[Block, ...]:
 
 
 def _enum_certificates(store: str) -> WindowsStore:
-    # Exists on Windows alone, hence the look-up by name.
-    enumerate_store: Callable[[str], WindowsStore] = getattr(ssl, "enum_certificates")  # noqa: B009
-    return enumerate_store(store)
+    enumerate_store: Callable[[str], WindowsStore] | None
+    enumerate_store = getattr(ssl, "enum_certificates", None)  # there on Windows alone
+    return enumerate_store(store) if enumerate_store else ()
 
 
 def _run_security() -> str:

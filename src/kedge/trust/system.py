@@ -44,12 +44,12 @@ class CompiledIn:
 
     file: str
     folder: str
-    candidates: tuple[str, ...] = CA_FILE_CANDIDATES
+    candidates: tuple[str, ...]
 
     @classmethod
     def of_this_python(cls) -> CompiledIn:
         paths = ssl.get_default_verify_paths()
-        return cls(paths.openssl_cafile, paths.openssl_capath)
+        return cls(paths.openssl_cafile, paths.openssl_capath, CA_FILE_CANDIDATES)
 
 
 @dataclass(frozen=True, slots=True)
