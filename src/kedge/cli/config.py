@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kedge.errors import KedgeError, UsageError
 from kedge.model import Origin, OriginKind, Sourced, redact_url
@@ -25,6 +25,9 @@ from kedge.settings.merge import read_setting
 from kedge.settings.option import Option
 from kedge.settings.snapshot import Snapshot, read_config_file
 from kedge.settings.values import Settings
+
+if TYPE_CHECKING:
+    from kedge.cli.main import Job
 
 _CHOICES = (
     (table.CONFIG_GLOBAL, FileKind.GLOBAL),
@@ -41,7 +44,12 @@ class Output(Protocol):
     def warn(self, text: str) -> None: ...
 
 
-def run(settings: Settings, output: Output, *, prefix: str) -> int:
+def run(job: Job) -> int:
+    """The command, as ``kedge.cli.main`` calls it."""
+    return carry_out(job.settings, job.console, prefix=str(job.interpreter.prefix))
+
+
+def carry_out(settings: Settings, output: Output, *, prefix: str) -> int:
     """Carry out the action; the exit code. ``prefix`` is the target environment's.
 
     Raises ``UsageError`` for a key or a value that cannot be, ``SettingError`` for a file that

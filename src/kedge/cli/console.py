@@ -36,7 +36,6 @@ class Console:
         *,
         verbosity: int = 0,
         color: bool = False,
-        log: Path | None = None,
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
@@ -46,9 +45,15 @@ class Console:
         self._err = err
         self._lock = threading.RLock()
         self._warned: set[str] = set()
-        self._log = _open_log(log) if log else None
+        self._log: TextIO | None = None
         #: Prints a line on stderr while something else holds its last line (a progress bar).
         self.holder: Callable[[str], object] | None = None
+
+    def configure(self, *, verbosity: int, color: bool, log: Path | None) -> None:
+        """What the settings say, once they are known; raises ``UsageError`` for a bad log."""
+        self.verbosity = verbosity
+        self.color = color
+        self._log = _open_log(log) if log else None
 
     @property
     def stdout(self) -> TextIO:

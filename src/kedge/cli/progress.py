@@ -155,9 +155,11 @@ class Downloads:
             self._counts[name] = 0
             self._display.started(name, size)
 
-    def advanced(self, name: str, count: int) -> None:
+    def advanced(self, name: str, done: int) -> None:
+        """``done`` bytes in all have arrived: fewer than before after a restart."""
         with self._lock:
-            self._counts[name] = self._counts.get(name, 0) + count
+            count = done - self._counts.get(name, 0)
+            self._counts[name] = done
             self._display.advanced(name, count)
 
     def finished(self, name: str) -> None:

@@ -19,7 +19,7 @@ Pairs = tuple[tuple[str, str], ...]
 KNOWN_HASHES = ("sha512", "sha384", "sha256", "sha224", "sha1", "md5")
 
 # Letters that need neither quoting nor joining: nearly every link of a big page is made of them.
-PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~-]*)*")
+PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]")
 _HASH = re.compile(rf"(?:^|&)({'|'.join(KNOWN_HASHES)})=([^&]*)")
 _EGG = re.compile(r"(?:^|&)egg=([^&]*)")
 _RESERVED = re.compile("(@|%2F)", re.IGNORECASE)
@@ -76,10 +76,10 @@ def link_from(base: str, href: str) -> Link:
 
 
 def filename_of(url: str) -> str:
-    """The last segment of the URL's path, decoded."""
+    """What comes last in the URL's path, decoded; it holds no slash, however it was written."""
     if PLAIN_URL.fullmatch(url):
         return url[url.rfind("/") + 1 :]
-    return unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])
+    return unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2]
 
 
 def _read_fragment(fragment: str) -> tuple[Pairs, str | None]:

@@ -156,6 +156,10 @@ class Index:
         """The core metadata of ``file``; see :meth:`MetadataReader.read` for what it may raise."""
         return self._metadata.get(file.url, partial(self._read_metadata, file))
 
+    def metadata_file(self, file: IndexFile) -> bytes:
+        """The whole ``METADATA`` of ``file``, for a report; raises as :meth:`metadata` does."""
+        return self._reader.read(file)[1]
+
     def prefetch_metadata(self, file: IndexFile) -> None:
         """Begin to fetch the metadata of ``file``; returns at once, and never raises."""
         if file.is_wheel and not self._metadata.known(file.url):
@@ -252,7 +256,7 @@ class Index:
     # -- one file
 
     def _read_metadata(self, file: IndexFile) -> CoreMetadata:
-        metadata = self._reader.read(file)
+        metadata, _ = self._reader.read(file)
         self._reporter.metadata_read(file.filename)
         return metadata
 

@@ -68,8 +68,8 @@ class MetadataReader:
         self._downloads = downloads
         self._arrived = arrived
 
-    def read(self, file: IndexFile) -> CoreMetadata:
-        """The metadata of ``file``, whose name and version it confirms.
+    def read(self, file: IndexFile) -> tuple[CoreMetadata, bytes]:
+        """The metadata of ``file``, whose name and version it confirms, and its text.
 
         Raises :class:`~kedge.errors.NeedsBuildError` for a source distribution that only a build
         can describe, :class:`~kedge.errors.HashMismatchError`, :class:`~kedge.errors.WheelError`
@@ -79,13 +79,14 @@ class MetadataReader:
         if not file.is_wheel:
             return self._of_sdist(file)
         if file.local is not None:
-            return confirm(file, _parse(_read_local(file.local), file), where=str(file.local))
+            data = _read_local(file.local)
+            return confirm(file, _parse(data, file), where=str(file.local)), data
         kept = self._kept(file)
         if kept is not None:
             return kept
         return self._fetch(file)
 
-    def _fetch(self, file: IndexFile) -> CoreMetadata:
+    def _fetch(self, file: IndexFile) -> tuple[CoreMetadata, bytes]:
         fetcher = self._network(file)
         if file.metadata:
             served = self._served(fetcher, file)
@@ -104,13 +105,13 @@ class MetadataReader:
             raise PageError(f"{file} cannot be fetched without a network.", url=file.url)
         return self._fetcher
 
-    def _of_sdist(self, file: IndexFile) -> CoreMetadata:
+    def _of_sdist(self, file: IndexFile) -> tuple[CoreMetadata, bytes]:
         if file.metadata and file.local is None:
             served = self._served(self._network(file), file)
             if served is not None:
                 metadata = confirm(file, _parse(served[0], file), where=f"{file}.metadata")
                 if is_static(metadata):
-                    return metadata
+                    return metadata, served[0]
         raise NeedsBuildError(
             f"{file.filename} is a source distribution: it has to be built before anyone can tell "
             "what it requires, and building is not there yet in this version of kedge.",
@@ -131,7 +132,7 @@ class MetadataReader:
         check_digest(answer.body, file.metadata_hashes, location=url)
         return answer.body, answer.verified
 
-    def _from_whole(self, fetcher: Fetcher, file: IndexFile) -> CoreMetadata:
+    def _from_whole(self, fetcher: Fetcher, file: IndexFile) -> tuple[CoreMetadata, bytes]:
         # The URL's own folder, since two indexes may give different files the same name.
         folder = self._downloads() / hashlib.sha256(file.url.encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,9 +150,9 @@ class MetadataReader:
         if self._cache and (download.verified or trusted):
             # The digest was computed from the very bytes that were read: a fact.
             self._cache.put(download.sha256, data)
-        return metadata
+        return metadata, data
 
-    def _kept(self, file: IndexFile) -> CoreMetadata | None:
+    def _kept(self, file: IndexFile) -> tuple[CoreMetadata, bytes] | None:
         sha256 = file.hashes.get("sha256")
         if self._cache is None or sha256 is None:
             return None
@@ -159,16 +160,18 @@ class MetadataReader:
         if data is None:
             return None
         try:
-            return confirm(file, _parse(data, file), where=f"{file} in the cache")
+            return confirm(file, _parse(data, file), where=f"{file} in the cache"), data
         except (PageError, WheelError):  # damaged: ask again
             return None
 
-    def _keep_claim(self, file: IndexFile, data: bytes, *, verified: bool) -> CoreMetadata:
+    def _keep_claim(
+        self, file: IndexFile, data: bytes, *, verified: bool
+    ) -> tuple[CoreMetadata, bytes]:
         metadata = confirm(file, _parse(data, file), where=f"{redact_url(file.url)}.metadata")
         sha256 = file.hashes.get("sha256")
         if self._cache and sha256 and verified and file.page_verified:
             self._cache.put(_claim_key(file, sha256), data)
-        return metadata
+        return metadata, data
 
 
 def _claim_key(file: IndexFile, sha256: str) -> str:
@@ -234,9 +237,10 @@ def disagreements(stated: CoreMetadata, actual: CoreMetadata) -> tuple[str, ...]
     PEP 658 wants them identical. An index that serves other requirements than the wheel has makes
     a resolution worthless, so whoever unpacks the wheel should compare (as pip does).
     """
+    same_version = stated.version == actual.version  # 1.0 and 1.0.0 are
     pairs: list[tuple[str, set[str], set[str]]] = [
         ("Name", {stated.canonical_name}, {actual.canonical_name}),
-        ("Version", {str(stated.version)}, {str(actual.version)}),
+        ("Version", {str(stated.version)}, {str((stated if same_version else actual).version)}),
         ("Requires-Python", {stated.requires_python or ""}, {actual.requires_python or ""}),
         ("Requires-Dist", _spelt(stated), _spelt(actual)),
         ("Provides-Extra", {*stated.provides_extra}, {*actual.provides_extra}),

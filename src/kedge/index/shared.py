@@ -72,7 +72,7 @@ class Workers:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
-        self._idle = 0
+        self._outstanding = 0  # submitted and not done yet
         self._closed = False
 
     def submit(self, job: Callable[[], None]) -> None:
@@ -81,7 +81,8 @@ class Workers:
             if self._closed:
                 return
             self._jobs.put(job)
-            if self._idle < self._jobs.qsize() and self._threads < self._count:
+            self._outstanding += 1
+            if self._threads < min(self._outstanding, self._count):
                 self._threads += 1
                 name = f"kedge-index-{self._threads}"
                 threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -95,11 +96,11 @@ class Workers:
 
     def _run(self) -> None:
         while True:
-            with self._lock:
-                self._idle += 1
             job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
-                if job is None or self._closed:
-                    return
-            job()
+            if job is None or self._closed:
+                return
+            try:
+                job()
+            finally:
+                with self._lock:
+                    self._outstanding -= 1

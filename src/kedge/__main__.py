@@ -1,0 +1,9 @@
+"""``python -m kedge``: installs into the Python that runs it."""
+
+import os
+import sys
+
+from kedge.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], environ=os.environ, launched_as_module=True))

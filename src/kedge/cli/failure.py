@@ -1,0 +1,66 @@
+"""How an error reads: one sentence, what belongs to it, then what to do.
+
+The tree in :mod:`kedge.errors` carries values; this is the only module that makes them text.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+from kedge import errors
+from kedge.cli.console import ERROR, Console
+
+
+def show_error(error: errors.KedgeError, console: Console) -> None:
+    """Print the error on stderr: the sentence, its details, its hint."""
+    console.error(error.message)
+    for line in details(error):
+        console.say(f"  {line}", level=ERROR)
+    if error.hint:
+        console.hint(error.hint)
+    cause = error.__cause__
+    if cause is not None:
+        console.debug(f"  caused by {type(cause).__name__}: {cause}")
+
+
+def details(error: errors.KedgeError) -> Iterator[str]:
+    """The lines that go below the sentence, by kind of error."""
+    match error:
+        case errors.TlsError():
+            yield f"{error.hop.value}: {error.peer}"
+            yield f"OpenSSL: {error.reason}"
+            yield f"trusted: {error.decision}"
+        case errors.HashMismatchError():
+            for algorithm, digest in error.expected:
+                yield f"expected {algorithm} {digest}"
+            for algorithm, digest in error.actual:
+                yield f"     got {algorithm} {digest}"
+        case errors.ConflictError():
+            yield from error.explanation
+        case errors.WheelError():
+            yield from error.problems
+        case errors.EmptySystemStoreError():
+            for place in error.looked_in:
+                yield f"looked in {place}"
+        case _:
+            pass
+
+
+def show_unexpected(error: Exception, console: Console, *, traceback: bool) -> None:
+    """What no layer expected: the operating system's refusals in its words, the rest as a bug."""
+    if isinstance(error, OSError) and error.errno is not None:
+        place = f": {error.filename}" if error.filename else ""
+        console.error(f"{error.strerror}{place}.")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            console.hint("Make room on the disk, and run the command again.")
+    else:
+        console.error(f"Unexpected {type(error).__name__}: {error}")
+        console.hint("This is a bug in kedge. Run the command again with --debug for a traceback.")
+    import traceback as tracebacks
+
+    text = "".join(tracebacks.format_exception(error)).rstrip()
+    if traceback:
+        console.say(text, level=ERROR)
+    else:
+        console.debug(text)

@@ -1,0 +1,144 @@
+"""The entry point: words in, an exit code out.
+
+The one place that reads ``os.environ`` and ``sys.argv``, and the one place where an error becomes
+text. Which command does what is in the module of that command, imported when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedge.cli.console import Console, wants_color
+from kedge.cli.failure import show_error, show_unexpected
+from kedge.errors import KedgeError
+from kedge.model import Sourced
+from kedge.settings import commands
+from kedge.settings import options as table
+
+if TYPE_CHECKING:
+    from kedge.environment import Choice, Interpreter
+    from kedge.settings.values import Settings
+    from kedge.settings.words import Words
+
+#: Where each command's ``run(job)`` is.
+_MODULES = {
+    commands.INSTALL: "kedge.cli.install",
+    commands.UNINSTALL: "kedge.cli.uninstall",
+    commands.LIST: "kedge.cli.listing",
+    commands.FREEZE: "kedge.cli.listing",
+    commands.TRUST: "kedge.cli.trust",
+    commands.CONFIG: "kedge.cli.config",
+    commands.CACHE: "kedge.cli.cache",
+}
+
+OK, FAILED = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a command works with: its settings, its environment, and where its words go."""
+
+    settings: Settings
+    choice: Choice
+    interpreter: Interpreter
+    console: Console
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self.settings.snapshot.environ
+
+
+def script() -> None:
+    """The ``kedge`` program."""
+    sys.exit(main(sys.argv[1:], environ=os.environ))
+
+
+def main(
+    argv: Sequence[str], *, environ: Mapping[str, str], launched_as_module: bool = False
+) -> int:
+    """Run one command line; the exit code (0 done, 1 failed, 2 usage, 3 bad setting).
+
+    ``environ`` is copied at once: nothing below reads the process environment.
+    """
+    environ = dict(environ)
+    console = Console(color=wants_color(sys.stderr, environ, no_color="--no-color" in argv))
+    try:
+        return _run(argv, environ, console, launched_as_module=launched_as_module)
+    except KedgeError as error:
+        show_error(error, console)
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.error("Interrupted.")
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        show_unexpected(error, console, traceback="--debug" in argv)
+        return FAILED
+    finally:
+        console.close()
+
+
+def _run(
+    argv: Sequence[str], environ: Mapping[str, str], console: Console, *, launched_as_module: bool
+) -> int:
+    from kedge.settings.words import read_words
+
+    words = read_words(argv)
+    if words.version:
+        console.result(_version())
+        return OK
+    if words.help or words.command in (None, commands.HELP):
+        from kedge.cli.parser import format_help
+
+        topic = words.arguments[0] if words.command == commands.HELP and words.arguments else None
+        console.result(format_help(topic or words.command))
+        return OK
+    job = _prepare(words, environ, console, launched_as_module=launched_as_module)
+    for warning in job.settings.warnings:
+        console.warn(warning)
+    module = importlib.import_module(_MODULES[words.command or ""])
+    code: int = module.run(job)
+    return code
+
+
+def _prepare(
+    words: Words, environ: Mapping[str, str], console: Console, *, launched_as_module: bool
+) -> Job:
+    """Settings and environment, which need each other: ``--python`` first, its own file after."""
+    from kedge.environment import choose, decide
+    from kedge.settings.merge import merge, preview
+    from kedge.settings.snapshot import add_site_file, take_snapshot
+
+    snapshot = take_snapshot(environ, isolated=words.isolated)
+    named = preview(words, snapshot)
+    choice = decide(
+        launched_as_module=launched_as_module,
+        environ=environ,
+        own_prefix=sys.prefix,
+        python=None if named.value is None else Sourced(named.value, named.origin),
+    )
+    interpreter = choose(choice, environ=environ)
+    settings = merge(words, add_site_file(snapshot, str(interpreter.prefix)))
+    log = settings.value(table.LOG)
+    console.configure(
+        verbosity=settings.verbosity,
+        color=wants_color(sys.stderr, environ, no_color=settings.value(table.NO_COLOR)),
+        log=Path(log) if log else None,
+    )
+    return Job(settings=settings, choice=choice, interpreter=interpreter, console=console)
+
+
+def _version() -> str:
+    from kedge import __version__
+
+    where = Path(__file__).parent.parent
+    return f"kedge {__version__} from {where} (python {sys.version_info[0]}.{sys.version_info[1]})"

@@ -1,0 +1,150 @@
+"""From settings to a session, opened when the first byte is needed and not before.
+
+An install that finds everything in place connects to nothing, and pays for no TLS. The *decision*
+is made at once: it costs nothing, and every report carries it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedge.model import Hashes, Sourced, TrustDecision
+from kedge.settings import options as table
+from kedge.transport import Download, Response, TransportOptions, open_session
+from kedge.trust.decide import decide
+
+if TYPE_CHECKING:
+    import ssl
+
+    from kedge.pipeline.reporter import Reporter
+    from kedge.settings.values import Settings
+    from kedge.transport import RangedFile, Session
+
+#: Connections kept to one host, and downloads at a time.
+PARALLEL = 16
+
+
+class Connection:
+    """A session that does not exist until it is used. Thread-safe; a context manager.
+
+    It fulfils what the index, the readers of requirements and the downloads ask of a network.
+    """
+
+    def __init__(
+        self, settings: Settings, reporter: Reporter, *, index_urls: tuple[Sourced[str], ...]
+    ) -> None:
+        self._settings = settings
+        self._reporter = reporter
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._index_urls = index_urls
+        self._trusted_hosts = settings.each(table.TRUSTED_HOST)
+        self.decision: TrustDecision = decide(settings.trust_settings())
+
+    def widen(
+        self, index_urls: tuple[Sourced[str], ...], trusted_hosts: tuple[Sourced[str], ...]
+    ) -> None:
+        """Count in what requirement files name; credentials of theirs belong to their origins.
+
+        A session that already fetched a requirements file is replaced.
+        """
+        with self._lock:
+            added = (*self._trusted_hosts, *trusted_hosts)
+            if (index_urls, added) == (self._index_urls, self._trusted_hosts):
+                return
+            self._index_urls, self._trusted_hosts = index_urls, added
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    @property
+    def session(self) -> Session:
+        """The session; loads the anchors the first time, and may raise what that raises."""
+        with self._lock:
+            if self._session is None:
+                self._session = self._open()
+            return self._session
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> Response:
+        """See :meth:`kedge.transport.session.Session.get`."""
+        if limit is None:
+            return self.session.get(url, headers=headers)
+        return self.session.get(url, headers=headers, limit=limit)
+
+    def download(
+        self,
+        url: str,
+        destination: Path,
+        *,
+        hashes: Hashes,
+        size: int | None = None,
+        name: str | None = None,
+    ) -> Download:
+        """See :meth:`kedge.transport.session.Session.download`."""
+        return self.session.download(url, destination, hashes=hashes, size=size, name=name)
+
+    def open_ranged(self, url: str, *, size: int | None = None) -> RangedFile:
+        """See :meth:`kedge.transport.session.Session.open_ranged`."""
+        return self.session.open_ranged(url, size=size)
+
+    def verified(self, url: str) -> bool:
+        """See :meth:`kedge.transport.session.Session.verified`."""
+        return self.session.verified(url)
+
+    def close(self) -> None:
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _open(self) -> Session:
+        from kedge import trust
+
+        settings = self._settings
+        environ = settings.snapshot.environ
+        anchors = trust.load(self.decision, environ=environ)
+        for warning in anchors.warnings:
+            self._reporter.warn(warning)
+        client: ssl.SSLContext | None = None
+        unverified_client: ssl.SSLContext | None = None
+        chosen = settings[table.CLIENT_CERT]
+        context = trust.make_context(anchors)
+        if chosen.value is not None:
+            certificate = trust.ClientCertificate.of(Sourced(chosen.value, chosen.origin), environ)
+            client = trust.make_context(anchors, client_cert=certificate)
+            unverified_client = trust.unverified_context(client_cert=certificate)
+        return open_session(
+            self.decision,
+            context,
+            self._options(),
+            self._reporter,
+            client_context=client,
+            unverified_client_context=unverified_client,
+        )
+
+    def _options(self) -> TransportOptions:
+        settings = self._settings
+        proxy = settings[table.PROXY]
+        if settings.value(table.NO_PROXY_ENV) and proxy.value is None:
+            # An empty --proxy is the one switch for "no proxy at all".
+            proxy = Sourced("", settings[table.NO_PROXY_ENV].origin)
+        return TransportOptions(
+            environ=settings.snapshot.environ,
+            proxy=None if proxy.value is None else Sourced(proxy.value, proxy.origin),
+            timeout=settings.value(table.TIMEOUT),
+            retries=settings.value(table.RETRIES),
+            trusted_hosts=self._trusted_hosts,
+            index_urls=tuple(url.value for url in self._index_urls),
+            parallel=PARALLEL,
+        )

@@ -1,0 +1,300 @@
+"""``kedge install``, from what was asked for to a changed environment; read it top to bottom.
+
+Everything that may fail for a reason outside this machine happens before the first change.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedge.cache import Cache, open_cache
+from kedge.environment import Scheme, installed, scheme_for
+from kedge.environment.consistency import Conflict, conflicts, packages_of
+from kedge.environment.managed import refuse_externally_managed
+from kedge.environment.scheme import default_to_user
+from kedge.errors import DamagedEntryError, TargetError
+from kedge.index import Index, IndexFile
+from kedge.install import Addition, Existing, LinkMode, Plan, carry_out, observe, recover
+from kedge.model import DirectUrl, TrustDecision
+from kedge.pipeline.asked import Asked, gather
+from kedge.pipeline.connection import PARALLEL, Connection
+from kedge.pipeline.fetch import Fetched, Wheels
+from kedge.resolve import Problem, Resolution, UpgradeStrategy, resolve
+from kedge.settings import options as table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+
+    from kedge.environment import Choice, InstalledDistribution, Interpreter
+    from kedge.pipeline.reporter import Reporter
+    from kedge.resolve import Pin
+    from kedge.settings.values import Settings
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an install chose and did. ``plan`` is None for a dry run, or when nothing was missing.
+
+    ``conflicts`` are requirements, of anything installed, that do not hold afterwards.
+    ``metadata`` is each chosen wheel's ``METADATA`` file, by project, where a report needs it.
+    """
+
+    decision: TrustDecision
+    resolution: Resolution
+    plan: Plan | None = None
+    conflicts: tuple[Conflict, ...] = ()
+    metadata: Mapping[NormalizedName, bytes] | None = None
+
+
+def install(
+    settings: Settings, choice: Choice, interpreter: Interpreter, reporter: Reporter
+) -> Outcome:
+    """Carry out ``kedge install``: the environment afterwards is as asked, or as it was.
+
+    Raises every kind of :class:`~kedge.errors.KedgeError`.
+    """
+    scheme, user = destination(settings, choice, interpreter)
+    reporter.target_chosen(interpreter, choice, scheme)
+    dry_run = settings.value(table.DRY_RUN)
+    if not dry_run:
+        recover(scheme, reporter=reporter)
+    observed = observe(scheme)
+    present = installed(interpreter.search_path, warn=reporter.warn)
+    with (
+        Connection(settings, reporter, index_urls=settings.index_urls()) as connection,
+        cache_of(settings, reporter) as cache,
+    ):
+        reporter.trust_decided(connection.decision)
+        asked = gather(settings, connection, interpreter.markers, reporter)
+        with index_for(asked, connection, cache, reporter) as index:
+            began = time.monotonic()
+            resolution = resolve(problem_of(settings, asked, interpreter, present), index, reporter)
+            reporter.resolved(resolution, time.monotonic() - began)
+            metadata = _metadata(settings, resolution, index)
+            if dry_run or not resolution.to_install:
+                return Outcome(
+                    decision=connection.decision, resolution=resolution, metadata=metadata
+                )
+            with Wheels(connection, index, cache, reporter) as wheels:
+                plan = _install_wheels(
+                    wheels,
+                    resolution,
+                    Plan(
+                        scheme=scheme,
+                        interpreter=interpreter,
+                        removals=_removals(resolution, interpreter, user=user),
+                        compile=settings.value(table.COMPILE),
+                        link_mode=LinkMode(settings.value(table.LINK_MODE)),
+                        existing=_existing(settings),
+                        observed=observed,
+                    ),
+                    reporter,
+                )
+    return Outcome(
+        decision=connection.decision,
+        resolution=resolution,
+        plan=plan,
+        conflicts=_conflicts(settings, interpreter, resolution),
+        metadata=metadata,
+    )
+
+
+# --------------------------------------------------------------------------------------------
+# Where to
+
+
+def destination(
+    settings: Settings, choice: Choice, interpreter: Interpreter
+) -> tuple[Scheme, bool]:
+    """Where the files will go, and whether that is the user's own place.
+
+    Raises :class:`~kedge.errors.TargetError` for an environment that must not be changed.
+    """
+    if settings.value(table.REQUIRE_VIRTUALENV) and not interpreter.is_venv:
+        raise TargetError(
+            f"{interpreter.prefix} is no virtual environment "
+            f"({settings[table.REQUIRE_VIRTUALENV].origin}).",
+            hint="Activate one, or name one with --python.",
+        )
+    target, prefix, root = (
+        settings.value(option) for option in (table.TARGET, table.PREFIX, table.ROOT)
+    )
+    refuse_externally_managed(
+        interpreter,
+        choice=choice,
+        environ=settings.snapshot.environ,
+        elsewhere=any(place is not None for place in (target, prefix, root))
+        or (settings.value(table.DRY_RUN) and settings.value(table.REPORT) is not None),
+        break_system_packages=settings.value(table.BREAK_SYSTEM_PACKAGES),
+    )
+    user = default_to_user(
+        interpreter, user=settings.value(table.USER), target=target, prefix=prefix, root=root
+    )
+    scheme = scheme_for(interpreter, target=target, prefix=prefix, root=root, user=user)
+    return scheme, user
+
+
+def _existing(settings: Settings) -> Existing:
+    if settings.value(table.TARGET) is None:
+        return Existing.MERGE
+    return Existing.REPLACE if settings.value(table.UPGRADE) else Existing.KEEP
+
+
+# --------------------------------------------------------------------------------------------
+# What to
+
+
+def cache_of(settings: Settings, reporter: Reporter) -> Cache:
+    """The user's cache, or one that goes with this run."""
+    directory = settings.cache_directory()
+    cache = open_cache(None if directory is None else Path(directory.value))
+    if cache.warning:
+        reporter.warn(cache.warning)
+    return cache
+
+
+def index_for(asked: Asked, connection: Connection, cache: Cache, reporter: Reporter) -> Index:
+    """Every index and ``--find-links`` place, behind the one connection and the one cache."""
+    return Index(
+        asked.sources,
+        connection,
+        pages=cache.pages,
+        metadata=cache.metadata,
+        reporter=reporter,
+        parallel=PARALLEL,
+    )
+
+
+def problem_of(
+    settings: Settings,
+    asked: Asked,
+    interpreter: Interpreter,
+    present: Mapping[NormalizedName, InstalledDistribution],
+) -> Problem:
+    """The question for the resolver."""
+    upgrade = UpgradeStrategy.NONE
+    if settings.value(table.UPGRADE):
+        upgrade = UpgradeStrategy(settings.value(table.UPGRADE_STRATEGY))
+    return Problem(
+        requested=asked.requested,
+        constraints=asked.constraints,
+        installed=present,
+        markers=interpreter.markers,
+        tags=interpreter.tags,
+        python_version=".".join(map(str, interpreter.version)),
+        upgrade=upgrade,
+        formats=asked.formats,
+        releases=asked.releases,
+        prefer_binary=asked.prefer_binary,
+        ignore_requires_python=settings.value(table.IGNORE_REQUIRES_PYTHON),
+        no_deps=settings.value(table.NO_DEPS),
+        require_hashes=asked.require_hashes,
+        # As pip: what lies in the environment says nothing about a --target folder.
+        ignore_installed=settings.value(table.IGNORE_INSTALLED)
+        or settings.value(table.TARGET) is not None,
+        force_reinstall=settings.value(table.FORCE_REINSTALL),
+    )
+
+
+def _metadata(
+    settings: Settings, resolution: Resolution, index: Index
+) -> Mapping[NormalizedName, bytes] | None:
+    """The metadata of what is chosen, if a report was asked for."""
+    if settings.value(table.REPORT) is None:
+        return None
+    return {
+        pin.name: index.metadata_file(pin.file)
+        for pin in resolution.to_install
+        if isinstance(pin.file, IndexFile)
+    }
+
+
+# --------------------------------------------------------------------------------------------
+# The change
+
+
+def _install_wheels(wheels: Wheels, resolution: Resolution, base: Plan, reporter: Reporter) -> Plan:
+    """Fetch, plan, carry out; once more where the cache turns out to be damaged."""
+    from dataclasses import replace
+
+    for attempt in range(_ATTEMPTS):
+        began = time.monotonic()
+        found = wheels.fetch(resolution.to_install)
+        reporter.fetched(resolution.to_install, time.monotonic() - began)
+        additions = tuple(_addition(pin, found[pin.name]) for pin in resolution.to_install)
+        plan = replace(base, additions=additions)
+        reporter.planned(plan)
+        began = time.monotonic()
+        try:
+            carry_out(plan, reporter=reporter)
+        except DamagedEntryError as exc:
+            if attempt + 1 == _ATTEMPTS:
+                raise
+            reporter.detail(f"{exc.message} It is fetched again.")
+            wheels.forget(exc.sha256)
+        else:
+            reporter.installed(plan, time.monotonic() - began)
+            return plan
+    raise AssertionError("unreachable")
+
+
+def _addition(pin: Pin, fetched: Fetched) -> Addition:
+    return Addition(
+        name=fetched.wheel.manifest.name,
+        version=fetched.wheel.manifest.version,
+        wheel=fetched.wheel,
+        requested=pin.requested,
+        direct_url=_direct_url(pin, fetched),
+    )
+
+
+def _direct_url(pin: Pin, fetched: Fetched) -> DirectUrl | None:
+    """What ``direct_url.json`` says of a wheel that was asked for by its URL (PEP 610)."""
+    if pin.direct is None:
+        return None
+    from kedge.pipeline.report import without_credentials
+
+    return DirectUrl(url=without_credentials(pin.direct), archive_hashes={"sha256": fetched.sha256})
+
+
+def _removals(
+    resolution: Resolution, interpreter: Interpreter, *, user: bool
+) -> tuple[InstalledDistribution, ...]:
+    """What the new versions replace, as far as it lies where this install may remove.
+
+    pip's rules: with ``--user`` a copy in the environment proper is shadowed and stays; in a
+    virtual environment what it sees of the Python below stays.
+    """
+    from kedge.environment.listing import is_local, is_users
+
+    removals = []
+    for pin in resolution.to_install:
+        old = pin.replaces
+        if old is None or not is_local(old, interpreter):
+            continue
+        if user and not is_users(old, interpreter):
+            continue
+        removals.append(old)
+    return tuple(removals)
+
+
+def _conflicts(
+    settings: Settings, interpreter: Interpreter, resolution: Resolution
+) -> tuple[Conflict, ...]:
+    """Requirements that do not hold now, of what was installed or of what depends on it."""
+    elsewhere = (table.TARGET, table.PREFIX, table.ROOT)
+    if (
+        not settings.value(table.WARN_CONFLICTS)
+        or settings.value(table.NO_DEPS)
+        or any(settings.value(option) is not None for option in elsewhere)
+    ):
+        return ()
+    packages, _ = packages_of(installed(interpreter.search_path).values(), interpreter.markers)
+    return conflicts(packages, concerning={pin.name for pin in resolution.to_install})

@@ -1,0 +1,118 @@
+"""``--report``: pip's installation report (version 1), plus the trust behind each file.
+
+https://pip.pypa.io/en/stable/reference/installation-report/ describes the format; the key
+``kedge`` is ours, with a schema version of its own. Pure: values in, JSON out.
+"""
+
+from __future__ import annotations
+
+import re
+from email import message_from_bytes
+from email.policy import compat32
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from kedge import __version__
+from kedge.index import IndexFile
+
+if TYPE_CHECKING:
+    from kedge.environment import Interpreter
+    from kedge.model import TrustDecision
+    from kedge.pipeline.install import Outcome
+    from kedge.resolve import Pin
+
+#: Raised when a key under ``kedge`` changes its meaning.
+SCHEMA = 1
+
+
+def report(outcome: Outcome, interpreter: Interpreter) -> dict[str, Any]:
+    """The report as JSON values."""
+    metadata = outcome.metadata or {}
+    return {
+        "version": "1",
+        "pip_version": f"kedge {__version__}",
+        "install": [
+            _entry(pin, pin.file, metadata.get(pin.name, b""))
+            for pin in outcome.resolution.to_install
+            if isinstance(pin.file, IndexFile)
+        ],
+        "environment": dict(interpreter.markers),
+        "kedge": {"schema": SCHEMA, "version": __version__, "trust": _trust(outcome.decision)},
+    }
+
+
+def _entry(pin: Pin, file: IndexFile, metadata: bytes) -> dict[str, Any]:
+    archive: dict[str, Any] = {"hashes": dict(pin.hashes)}
+    for algorithm, digest in pin.hashes:
+        archive["hash"] = f"{algorithm}={digest}"
+    entry: dict[str, Any] = {
+        "download_info": {"url": without_credentials(file.url), "archive_info": archive},
+        "is_direct": pin.direct is not None,
+        "is_yanked": file.yanked is not None,
+        "requested": pin.requested,
+        "metadata": metadata_as_json(metadata),
+        "kedge": {"index": file.index or None, "page_verified": file.page_verified},
+    }
+    if pin.requested and pin.extras:
+        entry["requested_extras"] = sorted(pin.extras)
+    return entry
+
+
+def _trust(decision: TrustDecision) -> dict[str, Any]:
+    return {
+        "sources": [
+            {
+                "kind": source.kind.value,
+                "path": source.path,
+                "origin": str(source.origin),
+                "extra": source.extra,
+            }
+            for source in decision.sources
+        ],
+        "overridden": [
+            {"setting": str(lost.setting.origin), "value": lost.setting.value, "by": str(lost.by)}
+            for lost in decision.overridden
+        ],
+        "strict": decision.strict.value,
+    }
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user and password, as PEP 610 wants it (``${VARIABLES}`` may stay)."""
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at or re.fullmatch(r"\$\{[A-Za-z0-9_]+\}(:\$\{[A-Za-z0-9_]+\})?", userinfo):
+        return url
+    return urlunsplit(parts._replace(netloc=host))
+
+
+_MULTIPLE = frozenset(
+    {
+        "platform", "supported-platform", "classifier", "requires-dist", "requires-external",
+        "project-url", "provides-extra", "provides-dist", "obsoletes-dist", "requires",
+        "provides", "obsoletes", "dynamic", "license-file", "import-name", "import-namespace",
+    }
+)  # fmt: skip
+
+
+def metadata_as_json(data: bytes) -> dict[str, Any]:
+    """Core metadata as PEP 566 turns it into JSON.
+
+    >>> metadata_as_json(b"Name: spam\\nKeywords: a,b\\nRequires-Dist: eggs\\n\\nHello")
+    {'name': 'spam', 'keywords': ['a', 'b'], 'requires_dist': ['eggs'], 'description': 'Hello'}
+    """
+    message = message_from_bytes(data, policy=compat32)
+    found: dict[str, Any] = {}
+    for field in dict.fromkeys(name.lower() for name in message):
+        key = field.replace("-", "_")
+        values = [str(value) for value in message.get_all(field, [])]
+        if field in _MULTIPLE:
+            found[key] = values
+        elif field == "keywords":
+            found[key] = re.split(r"[,\s]+", values[0].strip()) if values[0].strip() else []
+        else:
+            found[key] = values[0]
+    payload = message.get_payload(decode=True)
+    if isinstance(payload, bytes) and payload.strip():
+        found["description"] = payload.decode("utf-8", "replace")
+    return found

@@ -1,0 +1,48 @@
+"""What an install tells while it works. Every hook does nothing; the command line implements them.
+
+One class for all layers: their hooks have different names, and come from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kedge.index import IndexReporter
+from kedge.install import InstallReporter
+from kedge.model import TrustDecision
+from kedge.resolve.report import ResolveReporter
+from kedge.transport import TransportReporter
+
+if TYPE_CHECKING:
+    from kedge.environment import Choice, Interpreter, Scheme
+    from kedge.install import Plan
+    from kedge.resolve import Pin, Resolution
+
+
+class Reporter(TransportReporter, IndexReporter, ResolveReporter, InstallReporter):
+    """Hooks of every layer, and of the steps of an install."""
+
+    def warn(self, message: str) -> None:
+        """Something the user must hear of, in one sentence."""
+
+    def detail(self, message: str) -> None:
+        """Something for those who asked for more, in one sentence."""
+
+    def target_chosen(self, interpreter: Interpreter, choice: Choice, scheme: Scheme) -> None:
+        """Where things will go, and why there."""
+
+    def trust_decided(self, decision: TrustDecision) -> None:
+        """What will be trusted, and why; before any connection."""
+
+    def resolved(self, resolution: Resolution, seconds: float) -> None:
+        """The versions are chosen."""
+
+    def fetched(self, pins: Sequence[Pin], seconds: float) -> None:
+        """Every wheel that will be installed is unpacked in the cache."""
+
+    def planned(self, plan: Plan) -> None:
+        """What will be changed; nothing has been."""
+
+    def installed(self, plan: Plan, seconds: float) -> None:
+        """The environment has changed, whole."""
