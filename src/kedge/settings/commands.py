@@ -1,11 +1,11 @@
 """The commands, their actions and how many words each takes. Data only.
 
-A command that is not in this table does not exist: not for the parser, not for the help.
+A command that is not in ``COMMANDS`` does not exist: not for the parser, not for the help.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 INSTALL = "install"
 DOWNLOAD = "download"
@@ -18,8 +18,7 @@ CACHE = "cache"
 HELP = "help"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """The first word after some commands: ``kedge config set``. ``most`` None means any number."""
 
     name: str
@@ -29,8 +28,7 @@ class Action:
     most: int | None = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command. ``default_action`` is what it does without a word, if it can do without."""
 
     name: str
@@ -47,9 +45,6 @@ class Command:
 
 COMMANDS = (
     Command(INSTALL, "Install packages.", "<requirement> ...", most=None),
-    Command(
-        DOWNLOAD, "Download packages, without installing them.", "<requirement> ...", most=None
-    ),
     Command(UNINSTALL, "Uninstall packages.", "<package> ...", most=None),
     Command(LIST, "List installed packages."),
     Command(FREEZE, "Print the installed packages in the format of a requirements file."),
@@ -94,8 +89,8 @@ COMMANDS = (
 #: Commands of pip that kedge does not have, for a better answer than "no such command".
 PIP_ONLY_COMMANDS = frozenset(
     (
-        "check", "completion", "debug", "hash", "index", "inspect", "lock", "search", "show",
-        "wheel",
+        "check", "completion", "debug", "download", "hash", "index", "inspect", "lock", "search",
+        "show", "wheel",
     )
 )  # fmt: skip
 

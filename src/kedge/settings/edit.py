@@ -79,7 +79,10 @@ def _replace(lines: list[str], entry: Entry, content: list[str], newline: str) -
     before = re.match(r"\s*[^=:]*[=:][ \t]*", span[0])
     assert before is not None  # noqa: S101 - the parser found a delimiter there
     ended = span[-1].endswith(("\n", "\r"))
-    written = [line + newline for line in _written(before[0].rstrip("\r\n"), content)]
+    prefix = before[0].rstrip("\r\n")
+    if prefix[-2:-1].isspace():
+        prefix += " "
+    written = [line + newline for line in _written(prefix, content)]
     written += _comments(span[1:])
     if not ended:
         written[-1] = written[-1].rstrip("\r\n")

@@ -11,8 +11,9 @@ import codecs
 import ntpath
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from kedge.settings.ini import Ini
 
@@ -67,16 +68,14 @@ class Platform:
         return (home.rstrip(separators) + text[end:]) or text[end:] or home
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where one configuration file may be."""
 
     kind: FileKind
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigFile:
+class ConfigFile(NamedTuple):
     """One file that was looked for; ``ini`` is empty when it does not exist.
 
     ``encoding`` is that in which the text was read, and is written again.
@@ -85,7 +84,7 @@ class ConfigFile:
     kind: FileKind
     path: str
     exists: bool = False
-    ini: Ini = field(default_factory=Ini)
+    ini: Ini = Ini()
     text: str = ""
     encoding: str = "utf-8"
 

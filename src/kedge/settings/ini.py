@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 DEFAULT_SECTION = "DEFAULT"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One name and its value. Lines count from 1; ``end`` is the last line with text of it.
 
     ``name`` is lower case, as ``RawConfigParser`` makes it; ``written`` is as in the file.
@@ -31,8 +30,7 @@ class Entry:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ini:
+class Ini(NamedTuple):
     """A file that could be read: its section headers with their lines, and its entries."""
 
     headers: tuple[tuple[str, int], ...] = ()

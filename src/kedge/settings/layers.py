@@ -9,8 +9,7 @@ counts as unset.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from kedge.model import Origin, OriginKind, Sourced
 from kedge.settings import options as table
@@ -23,8 +22,7 @@ _NO_SETTINGS = frozenset(("version", "help"))
 GLOBAL_SECTION = "global"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One variable or entry that sets an option. ``rank`` grows with strength.
 
     ``masked`` settings were replaced inside their own section, or are empty.
@@ -116,6 +114,6 @@ def _mask(settings: list[Setting]) -> list[Setting]:
     return [
         setting
         if last[setting.key] is setting and setting.text.strip()
-        else replace(setting, masked=True)
+        else setting._replace(masked=True)
         for setting in settings
     ]

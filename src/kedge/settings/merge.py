@@ -9,8 +9,7 @@ from the command line, a ``SettingError`` (exit 3) from anywhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from kedge.errors import SettingError, UsageError
 from kedge.model import Origin, OriginKind, Sourced, redact_url
@@ -79,8 +78,7 @@ def preview(argv: Sequence[str] | Words, snapshot: Snapshot) -> Sourced[str | No
     return parts[-1] if parts else Sourced(None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """One setting in force. ``switch`` is what a flag of the command line says."""
 
     text: str

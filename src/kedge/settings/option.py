@@ -44,7 +44,7 @@ class Treatment(Enum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Option(Generic[T]):
     """One option: a row of the table, and the key to its value in ``Settings``.
 

@@ -10,8 +10,7 @@ between its arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from kedge.errors import UsageError
 from kedge.settings import options as table
@@ -26,8 +25,7 @@ from kedge.settings.commands import (
 from kedge.settings.option import Option
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """One option on the command line: the flag it was given with, and its value if it takes one."""
 
     option: Option[Any]
@@ -35,8 +33,7 @@ class Occurrence:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """A command line, understood word by word; no value has been judged yet.
 
     ``command`` is None when none was named. ``action`` is set for commands that have actions
@@ -47,7 +44,7 @@ class Words:
     command: str | None = None
     action: str | None = None
     arguments: tuple[str, ...] = ()
-    occurrences: tuple[Occurrence, ...] = field(default=())
+    occurrences: tuple[Occurrence, ...] = ()
     help: bool = False
     version: bool = False
 
@@ -165,6 +162,8 @@ def _takes_value_everywhere(written: str) -> bool:
     answers = {option.kind.takes_value for _, option in matches}
     if not answers:
         raise _unknown_flag(written, None)
+    if len(answers) > 1 and matches[0][0] != written:
+        raise _ambiguous(written, matches, None)
     if len(answers) > 1:
         raise UsageError(
             f"{written} means different things to different commands.",
@@ -183,8 +182,7 @@ def _resolve(written: str, command: str | None) -> tuple[str, Option[Any]]:
     if not matches:
         raise _unknown_flag(written, command)
     if len({option for _, option in matches}) > 1:
-        flags = " or ".join(sorted(flag for flag, _ in matches))
-        raise _usage(f"{written} could be {flags}.", command)
+        raise _ambiguous(written, matches, command)
     return matches[0]
 
 
@@ -264,6 +262,13 @@ def _usage(message: str, command: str | None) -> UsageError:
     return UsageError(message, hint=usage_hint(command))
 
 
+def _ambiguous(
+    written: str, matches: list[tuple[str, Option[Any]]], command: str | None
+) -> UsageError:
+    flags = " or ".join(sorted({flag for flag, _ in matches}))
+    return _usage(f"{written} could be {flags}.", command)
+
+
 def usage_hint(command: str | None) -> str:
     """Where to read on."""
     return f"{' '.join(filter(None, ('kedge', command)))} --help lists what there is."
@@ -272,8 +277,8 @@ def usage_hint(command: str | None) -> str:
 def _unknown_flag(written: str, command: str | None) -> UsageError:
     shown = " ".join(filter(None, ("kedge", command)))
     elsewhere = [option for option in table.OPTIONS if written in option.all_flags]
-    if elsewhere:
-        names = sorted({name for option in elsewhere for name in option.commands or ()})
+    names = sorted({name for option in elsewhere for name in option.commands or ()})
+    if names := [name for name in names if find_command(name)]:
         return UsageError(
             f"{shown} has no option {written}.", hint=f"It is an option of {', '.join(names)}."
         )
