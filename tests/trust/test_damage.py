@@ -58,6 +58,7 @@ DAMAGE: dict[str, Spoil] = {
     "BEGIN and text on one line": line_changed(0, lambda line: line.rstrip() + "MII\n"),
     "END lost": line_changed(-1, lambda line: ""),
     "END with a dash less": line_changed(-1, lambda line: line[1:]),
+    "END cut off, and its line break": lambda block: block[: -len("ND CERTIFICATE-----\n")],
     "END of another kind": line_changed(-1, lambda line: line.replace("CERT", "X509 CERT")),
     "all on one line": lambda block: block.replace("\n", " ") + "\n",
     "PKCS#7 in it": reencoded(lambda der: pkcs7_file(ROOTS[0])),

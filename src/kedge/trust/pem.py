@@ -36,6 +36,9 @@ _MARKER = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 
+# A line with a hyphen that is not a header such as "DEK-Info: ...".
+_HYPHENATED = re.compile(r"^[^:\n]*-[^:\n]*$", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -168,8 +171,16 @@ def _block(text: str, begin: _Marker, end: int, number: int, flaw: str | None) -
     inside = text[begin.start : end]
     if not inside.isascii():
         inside = inside.encode("ascii", "replace").decode("ascii")
-    flaw = begin.flaw or flaw
+    flaw = begin.flaw or flaw or _foreign_line(inside)
     return Block(begin.label, inside.rstrip("\n") + "\n", number, begin.line, flaw)
+
+
+def _foreign_line(inside: str) -> str | None:
+    """What is left of a lost marker; to OpenSSL a hyphen ends the base64, and all is well."""
+    body = inside.partition("\n")[2].rpartition("-----END")[0]
+    if "-" in body and (found := _HYPHENATED.search(body)):
+        return f"{found.group().strip()[:60]!r} stands in it, which is not base64"
+    return None
 
 
 def _bad_end(begin: _Marker, end: _Marker) -> str | None:
