@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kedge.model import Origin, OriginKind, Sourced, StoreKind, TrustDecision, TrustSource
-from kedge.transport import Session, TransportOptions, TransportReporter
+from kedge.transport import CredentialSource, Session, TransportOptions, TransportReporter
 from support.pki import Certificate
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FLAG = Origin(OriginKind.COMMAND_LINE, "--cert")
 DECISION = TrustDecision((TrustSource(StoreKind.BUNDLE, FLAG, "corp.pem"),))
@@ -29,6 +32,7 @@ def flag(name: str, value: str) -> Sourced[str]:
 def trusting(*authorities: Certificate) -> ssl.SSLContext:
     """A context that trusts these and nothing else."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False
     for one in authorities:
         context.load_verify_locations(cadata=one.pem.decode())
     return context
@@ -67,6 +71,7 @@ class Opener(Protocol):
         context: ssl.SSLContext | None = None,
         client_context: ssl.SSLContext | None = None,
         unverified_client_context: ssl.SSLContext | None = None,
+        credentials: Sequence[CredentialSource] = (),
         **options: Any,
     ) -> Session: ...
 
@@ -111,7 +116,7 @@ class RawServer:
             except OSError:
                 pass
 
-    def __enter__(self) -> RawServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -46,7 +46,7 @@ class NaiveAdapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         kwargs["ssl_context"] = trusting()
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
 
 
 def test_the_temptation_is_real(tempted: Path, stranger_leaf: Certificate) -> None:
@@ -291,7 +291,6 @@ class TestClientCertificate:
             presented: list[bytes | None] = []
             asked.verify_mode = ssl.CERT_OPTIONAL
             asked.load_verify_locations(cadata=private_ca.pem.decode())
-            wrap = asked.wrap_socket
 
             class Noting(ssl.SSLSocket):
                 def do_handshake(self, block: bool = False) -> None:
@@ -299,7 +298,6 @@ class TestClientCertificate:
                     presented.append(self.getpeercert(binary_form=True))
 
             asked.sslsocket_class = Noting
-            assert wrap
             session = opened(
                 proxy=proxy.url,
                 client_context=self.identity(trusting(private_ca), private_ca, tmp_path),

@@ -114,6 +114,8 @@ class Netrc:
         if entry is None:
             return None
         login, account, password = entry
+        if not (login or account or password):
+            return None
         return Credentials(login or account or "", password or "")
 
     def _load(self) -> netrc | None:

@@ -26,7 +26,9 @@ from kedge.errors import (
     TransportError,
 )
 from kedge.model import Hashes, redact_url
+from kedge.transport.bodies import content_length, lacks_end
 from kedge.transport.exchange import Answer, Exchanger
+from kedge.transport.failures import cut_short
 from kedge.transport.options import Download, TransportReporter
 
 if TYPE_CHECKING:
@@ -173,8 +175,10 @@ class _Transfer:
         if not self.announced:
             self.announced = True
             self.reporter.download_started(self.name, self.total)
-        for chunk in answer.chunks(CHUNK, decode=False):
+        for chunk in answer.chunks(CHUNK):
             self._write(chunk)
+        if not self.done and self.total is None and lacks_end(answer):
+            raise cut_short(answer.call)
         if self.total is not None and self.done < self.total:
             raise IncompleteDownloadError(
                 f"{redact_url(self.url)} ended after {self.done} of {self.total} bytes.",
@@ -255,12 +259,6 @@ def strong_validator(answer: Answer) -> str | None:
     if etag.startswith('"'):
         return etag
     return None if etag else answer.headers.get("Last-Modified")
-
-
-def content_length(answer: Answer) -> int | None:
-    """The size of the body, where the server states it."""
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def content_range(answer: Answer) -> tuple[int, int, int | None]:

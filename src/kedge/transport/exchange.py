@@ -59,11 +59,11 @@ class Answer:
         """Read ``raw`` inside this: what goes wrong leaves as a kedge error."""
         return translated(self.call, Phase.BODY)
 
-    def chunks(self, size: int, *, decode: bool) -> Iterator[bytes]:
-        """The body in pieces of at most about ``size`` bytes; raises kedge errors."""
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """The body as it was sent, in pieces of at most ``size`` bytes; raises kedge errors."""
         while True:
             with self.reading():
-                chunk = self.raw.read(size, decode_content=decode)
+                chunk = self.raw.read(size, decode_content=False)
             if not chunk:
                 return
             yield chunk
@@ -198,13 +198,13 @@ class Exchanger:
 
     def _redirected(self, location: Location, raw: BaseHTTPResponse) -> Location:
         """Where a redirect leads, if it may be followed."""
-        target = redirect_target(location, raw.headers["Location"])
+        header = raw.headers["Location"]
         drain(raw)
         try:
-            found = locate(target)
+            found = locate(redirect_target(location, header))
         except TransportError as exc:
             raise RedirectError(
-                f"{location.url} redirects to {redact_url(target)}, which is not followed.",
+                f"{location.url} redirects to {redact_url(header)!r}, which is not followed.",
                 url=location.url,
             ) from exc
         refuse_downgrade(location, found)

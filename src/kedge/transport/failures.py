@@ -29,7 +29,6 @@ from kedge.errors import (
     ProxyFailedError,
     ResolveHostError,
     TlsError,
-    TransportError,
     VerificationError,
 )
 from kedge.model import Hop, NetworkOrigin, TrustDecision, redact_url
@@ -104,10 +103,6 @@ def translate(exc: BaseException, call: Call, phase: Phase = Phase.HEAD) -> Kedg
         return _host_unknown(call, hop)
     if timed_out is not None:
         return _too_slow(call, hop)
-    if _first(chain, urllib3_errors.DecodeError):
-        return TransportError(
-            f"The answer of {redact_url(call.url)} cannot be decompressed.", url=call.url
-        )
     return _no_connection(chain, call, hop, phase)
 
 
@@ -298,6 +293,18 @@ def _system_words(chain: list[BaseException]) -> str:
         if isinstance(link, http.client.HTTPException):
             return f"the answer is not HTTP ({type(link).__name__})"
     return str(chain[-1]).rstrip(".") or type(chain[-1]).__name__
+
+
+def cut_short(call: Call) -> KedgeError:
+    """The error for an answer that ended before it began.
+
+    ``http.client`` takes an end of the line inside the headers for the end of the headers.
+    """
+    return ConnectionFailedError(
+        f"The connection to {call.name(Hop.SERVER)} was cut: the answer ended early.",
+        url=call.url,
+        peer=call.origin,
+    )
 
 
 def status_error(call: Call, status: int, reason: str, *, retry_after: float | None) -> KedgeError:

@@ -60,13 +60,17 @@ def locate(url: str) -> Location:
 def redirect_target(base: Location, header: str) -> str:
     """The absolute URL that a ``Location`` header means (RFC 9110, section 10.2.2).
 
-    Header bytes arrive as Latin-1; a path that is not ASCII is nearly always UTF-8.
+    Header bytes arrive as Latin-1; a path that is not ASCII is nearly always UTF-8. Raises
+    :class:`~kedge.errors.TransportError` when it is no URL.
     """
     try:
         header = header.encode("latin-1").decode("utf-8")
     except UnicodeError:
         pass
-    return urljoin(base.url, header.strip())
+    try:
+        return urljoin(base.url, header.strip())
+    except ValueError as exc:
+        raise TransportError(f"{redact_url(header)!r} is not a valid URL.", url=base.url) from exc
 
 
 def canonical_host(host: str) -> str:

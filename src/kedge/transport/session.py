@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from kedge.errors import TransportError
-from kedge.model import Hashes, TrustDecision, redact_url
+from kedge.model import Hashes, TrustDecision
 from kedge.transport import downloads
 from kedge.transport.auth import CredentialSource, IndexCredentials, Netrc
+from kedge.transport.bodies import ACCEPT_ENCODING, read_body
 from kedge.transport.dial import Contexts, Dialler
-from kedge.transport.downloads import content_length
-from kedge.transport.exchange import Answer, Exchanger
+from kedge.transport.exchange import Exchanger
 from kedge.transport.locations import locate
 from kedge.transport.options import Download, Response, TransportOptions, TransportReporter
 from kedge.transport.proxies import ProxyTable, read_system_proxies
@@ -27,7 +26,6 @@ from kedge.transport.user_agent import user_agent
 
 #: The largest page that is read into memory, in bytes (PyPI's largest is about 20 MiB).
 LIMIT = 256 * 1024 * 1024
-_CHUNK = 64 * 1024
 
 
 class Session:
@@ -51,12 +49,12 @@ class Session:
         an empty body. Raises :class:`~kedge.errors.HttpStatusError` for any status that is neither
         2xx nor 304, and the other transport errors.
         """
-        sent = {"Accept-Encoding": "gzip, deflate", **(headers or {})}
+        sent = {"Accept-Encoding": ACCEPT_ENCODING, **(headers or {})}
         return self._exchanger.persist(lambda: self._get(url, sent, limit), url)
 
     def _get(self, url: str, headers: Mapping[str, str], limit: int) -> Response:
         with self._exchanger.open(url, headers) as answer:
-            body = _bounded_body(answer, limit)
+            body = read_body(answer, limit)
             return Response(answer.url, answer.status, answer.headers, body, answer.verified)
 
     def download(
@@ -111,28 +109,6 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _bounded_body(answer: Answer, limit: int) -> bytes:
-    stated = content_length(answer)
-    if stated is not None and stated > limit:
-        raise _too_large(answer, limit)
-    if stated is not None and not answer.headers.get("Content-Encoding"):
-        with answer.reading():
-            return answer.raw.read()
-    pieces: list[bytes] = []
-    for piece in answer.chunks(_CHUNK, decode=True):
-        pieces.append(piece)
-        limit -= len(piece)
-        if limit < 0:
-            raise _too_large(answer, limit + sum(map(len, pieces)))
-    return b"".join(pieces)
-
-
-def _too_large(answer: Answer, limit: int) -> TransportError:
-    return TransportError(
-        f"The answer of {redact_url(answer.url)} is larger than {limit} bytes.", url=answer.url
-    )
 
 
 def make_dialler(
