@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -58,6 +58,7 @@ WORDS = (
 parts = st.sampled_from([*WORDS.split(), ""])
 
 
+@settings(deadline=None)
 @given(st.lists(parts, min_size=3, max_size=7).map("-".join), st.sampled_from([".whl", ".WHL", ""]))
 def test_wheel_names_are_judged_as_packaging_judges_them(stem: str, extension: str) -> None:
     filename = stem + extension

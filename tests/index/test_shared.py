@@ -80,8 +80,12 @@ def test_ahead_does_not_wait_for_whoever_is_at_it() -> None:
 def test_jobs_run_side_by_side_up_to_the_count() -> None:
     workers = Workers(3)
     together = threading.Barrier(4, timeout=5)  # three jobs and this test
+
+    def meet() -> None:
+        together.wait()
+
     for _ in range(3):
-        workers.submit(lambda: None if together.wait() else None)
+        workers.submit(meet)
     together.wait()
     workers.close()
 

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -195,7 +195,7 @@ class _Reader:
             )
         if parts.scheme.lower() != "file":
             return url
-        bare, fragment = urldefrag(url)
+        bare, _, fragment = url.partition("#")  # urldefrag makes file:x into file:///x
         try:
             path = local_path(bare, windows=os.name == "nt")
         except ValueError as exc:

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kedge.errors import RequirementError
+from kedge.model import Hashes, Origin, OriginKind
+from kedge.requirements import (
+    BuildNeededError,
+    Requested,
+    RequestedKind,
+    UnhashedError,
+    hash_checking,
+    parse_argument,
+    refuse_builds,
+)
+
+FLAG = Origin(OriginKind.COMMAND_LINE, "--require-hashes")
+SHA = "ab" * 32
+
+
+def ask(text: str, *, line: int = 1, hashed: bool = False, editable: bool = False) -> Requested:
+    hashes = Hashes.of({"sha256": SHA}) if hashed else None
+    origin = Origin(OriginKind.FILE, path="reqs.txt", line=line)
+    return parse_argument(text, origin, hashes=hashes, editable=editable)
+
+
+WHEEL = "spam @ https://f.example/spam-1-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("asked", "required", "on"),
+    [
+        pytest.param([ask("spam"), ask("eggs")], None, False, id="no hash at all"),
+        pytest.param([ask("spam==1", hashed=True)], None, True, id="one has a hash"),
+        pytest.param([ask("spam===1", hashed=True)], None, True, id="arbitrary equality"),
+        pytest.param([ask("spam==1", hashed=True)], FLAG, True, id="asked for"),
+        pytest.param([], FLAG, True, id="nothing to check"),
+        pytest.param([ask(f"{WHEEL}#sha256={SHA}")], None, False, id="a URL's own is no reason"),
+        pytest.param([ask(f"{WHEEL}#sha256={SHA}")], FLAG, True, id="but it will do"),
+        pytest.param([ask(WHEEL, hashed=True)], FLAG, True, id="a URL with --hash"),
+    ],
+)
+def test_when_the_mode_is_on(asked: list[Requested], required: Origin | None, on: bool) -> None:
+    assert hash_checking(asked, required=required) is on
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    asked = [
+        ask("fine==1", hashed=True),
+        ask("open>=1", line=2, hashed=True),
+        ask("bare==1", line=3),
+        ask("neither", line=4),
+        ask("two==1,!=2", line=5, hashed=True),
+        ask("git+https://f.example/x#egg=repo", line=6),
+        ask(str(tmp_path), line=7),
+        ask(f"{WHEEL}#md5=00", line=8),
+        ask(str(tmp_path), line=9, editable=True),
+    ]
+    with pytest.raises(UnhashedError) as caught:
+        hash_checking(asked)
+    error = caught.value
+    lines = {
+        kind: [one.origin.line for one in getattr(error, kind)]
+        for kind in ("unhashable", "unhashed", "unpinned")
+    }
+    assert lines == {"unhashable": [6, 7, 9], "unhashed": [3, 4, 8], "unpinned": [2, 4, 5]}
+    assert all(f"line {number}" in error.message for number in range(2, 10))
+    assert "fine" not in error.message
+    assert "fine==1" in (error.hint or "")  # why the mode is on
+
+
+def test_who_asked_for_the_mode_is_told() -> None:
+    with pytest.raises(UnhashedError) as caught:
+        hash_checking([ask("spam==1")], required=FLAG)
+    assert "--require-hashes" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("requested", "kind"),
+    [
+        pytest.param(ask("git+https://u:pw@f.example/x"), RequestedKind.VCS, id="repository"),
+        pytest.param(ask("https://f.example/x.zip"), RequestedKind.SOURCE, id="archive"),
+        pytest.param(
+            ask("git+https://f.example/x#egg=x", editable=True), RequestedKind.VCS, id="editable"
+        ),
+    ],
+)
+def test_what_needs_a_build_is_refused_for_now(requested: Requested, kind: RequestedKind) -> None:
+    with pytest.raises(BuildNeededError) as caught:
+        refuse_builds([ask("spam"), requested])
+    assert isinstance(caught.value, RequirementError)
+    assert (caught.value.requested, caught.value.kind) == (requested, kind)
+    assert caught.value.origin == requested.origin
+    assert "pw" not in str(caught.value)
+
+
+def test_wheels_and_names_need_no_build() -> None:
+    refuse_builds([ask("spam"), ask(WHEEL)])
