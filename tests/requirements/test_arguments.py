@@ -108,7 +108,7 @@ def test_a_path(folder: Path, text: str, path: str, kind: RequestedKind, name: s
 
 def test_extras_and_markers_behind_a_path(folder: Path) -> None:
     found = parse(f"./{WHEEL}[Some_Extra]; python_version > '3'", folder)
-    assert (found.name, found.extras) == ("spam", {"some-extra"})
+    assert (found.name, sorted(found.extras)) == ("spam", ["some-extra"])
     assert str(found.marker) == 'python_version > "3"'
     assert found.url == (folder / WHEEL).as_uri()
     assert parse("./project[x]", folder).extras == {"x"}

@@ -92,7 +92,7 @@ def test_settings_know_their_line(tmp_path: Path) -> None:
         ("--no-binary", "spam"),
     ]
     bare = parse(tmp_path, "spam\n")
-    assert bare.index_url is bare.pre is bare.no_index is bare.require_hashes is None
+    assert [bare.index_url, bare.pre, bare.no_index, bare.require_hashes] == [None] * 4
 
 
 def test_variables_come_from_the_environment_given(tmp_path: Path) -> None:
