@@ -220,11 +220,12 @@ class TestUnverified:
 class TestPlatformVerifies:
     """What can be tried here of macOS and Windows: which branch, and what is handed over."""
 
-    def _anchors(self, platform: str, *paths: Path) -> trust.Anchors:
+    def _anchors(self, platform: str, *paths: Path, strict: bool = False) -> trust.Anchors:
         origin = Origin(OriginKind.COMMAND_LINE, "--use-feature")
         decision = trust.decide(
             trust.TrustSettings(
                 truststore=Sourced(True, origin),
+                strict=Sourced(strict, Origin(OriginKind.FILE, "strict-certs", "pip.conf")),
                 extra_certs=tuple(
                     Sourced(str(path), Origin(OriginKind.COMMAND_LINE, "--extra-cert"))
                     for path in paths
@@ -269,6 +270,14 @@ class TestPlatformVerifies:
         # What truststore's macOS and Windows code asks the context for.
         listed = context._ctx.get_ca_certs(binary_form=True)  # type: ignore[attr-defined]
         assert listed == [private_ca.der]
+
+    def test_what_the_platform_cannot_be_told_is_said(self, tmp_path: Path) -> None:
+        leaf = self_signed("localhost").write_pem(tmp_path / "server.pem")
+        anchors = self._anchors("win32", leaf, strict=True)
+        assert len(anchors.warnings) == 2
+        assert "server.pem" in anchors.warnings[0]
+        assert "itself alone" not in anchors.warnings[0]
+        assert "strict-certs" in anchors.warnings[1]
 
     def test_a_truststore_that_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "truststore", None)

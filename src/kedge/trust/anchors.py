@@ -80,15 +80,22 @@ def load(
     network is not touched.
     """
     sources: list[LoadedSource] = []
-    judge = _Judge([])
+    platform_part = platform_verifies(platform) and any(
+        source.kind is StoreKind.SYSTEM for source in decision.sources
+    )
+    judge = _Judge([], platform_part)
     for source in decision.sources:
-        by_platform = source.kind is StoreKind.SYSTEM and platform_verifies(platform)
+        by_platform = platform_part and source.kind is StoreKind.SYSTEM
         reading = Reading(()) if by_platform else _read(source, environ)
         sources.append(LoadedSource(source, reading.files, by_platform))
         judge.warnings += reading.warnings
     for loaded in sources:
         judge.take_withheld(loaded)
     judged = tuple(judge.take(loaded) for loaded in sources)
+    if platform_part and decision.strict.value:
+        judge.warnings.append(
+            f"the platform verifies here, by its own rules: {decision.strict.origin} has no effect"
+        )
     # Where a file was passed over, some of its blocks may be in the judge's own store.
     kept = [judge.store] if list(judged) == sources else []
     return Anchors(decision, judged, tuple(judge.warnings), kept)
@@ -140,6 +147,7 @@ class _Judge:
     """
 
     warnings: list[str]
+    by_platform: bool  # truststore hands it the bundles' CA certificates, and nothing else
     store: ssl.SSLContext = field(default_factory=openssl.new_store)
     _seen: set[bytes] = field(default_factory=set)
 
@@ -189,13 +197,16 @@ class _Judge:
 
     def _tell_leaves(self, loaded: LoadedSource) -> None:
         files = loaded.files if loaded.source.kind is StoreKind.BUNDLE else ()
+        effect = "it vouches for itself alone"
+        if self.by_platform:
+            effect = "the platform verifies here, and cannot be given such a one"
         for file in files:
             for block in file.blocks:
                 verdict = openssl.judge(block)
                 if verdict and not verdict.authorities and not trusted.withholds(block):
                     self.warnings.append(
                         f"{file.path}, {block.place}, is a server's own certificate and not a "
-                        "CA's: it vouches for itself alone"
+                        f"CA's: {effect}"
                     )
 
     def _tell_nothing_left(self, loaded: LoadedSource) -> None:
