@@ -54,6 +54,10 @@ def _acquire(folder: str, path: str, waiting: Callable[[], None]) -> int:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             continue  # the last holder has just removed the folder
+        except BaseException:
+            with suppress(OSError):
+                os.rmdir(folder)
+            raise
         try:
             if not _try(descriptor):
                 if not said:

@@ -118,6 +118,3 @@ class InstallReporter:
 
     def added(self, name: str, version: str) -> None:
         """That distribution was installed."""
-
-    def step(self, what: str) -> None:
-        """Called before each change to a file system, with a word about it: for tests."""

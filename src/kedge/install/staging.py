@@ -32,15 +32,21 @@ INSTALLER = "kedge"
 _WRITTEN = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 
 
-def roots_of(scheme: Scheme, name: str) -> dict[str, str]:
-    """Where the five parts of a wheel go, by the keys of ``.data`` folders; real paths."""
-    return {
-        "purelib": files.real(scheme.purelib),
-        "platlib": files.real(scheme.platlib),
-        "scripts": files.real(scheme.scripts),
-        "data": files.real(scheme.data),
-        "headers": files.real(scheme.headers_for(name)),
-    }
+class Places:
+    """Where the five parts of wheels go, as real paths, by the keys of ``.data`` folders."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._common = {
+            "purelib": files.real(scheme.purelib),
+            "platlib": files.real(scheme.platlib),
+            "scripts": files.real(scheme.scripts),
+            "data": files.real(scheme.data),
+        }
+        self._headers = files.real(scheme.headers)
+
+    def of(self, name: str) -> dict[str, str]:
+        """Those of one distribution; headers have a folder for each."""
+        return {**self._common, "headers": os.path.join(self._headers, name)}
 
 
 def keys_used(addition: Addition) -> set[str]:
@@ -71,6 +77,7 @@ class Staging:
         reporter: InstallReporter,
     ) -> None:
         self._plan = plan
+        self._places_of = Places(plan.scheme).of
         self._workspace = workspace
         self._bytecode = bytecode
         self._reporter = reporter
@@ -87,9 +94,7 @@ class Staging:
         :raises OSError: the staging folder cannot be written.
         """
         self._name = addition.name
-        _StagedWheel(
-            self, addition, roots_of(self._plan.scheme, addition.wheel.manifest.name)
-        ).run()
+        _StagedWheel(self, addition, self._places_of(addition.wheel.manifest.name)).run()
 
     # What the parts of one wheel need of the whole
 

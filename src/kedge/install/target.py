@@ -13,17 +13,18 @@ from collections.abc import Iterator
 from kedge.environment.metadata import normalized
 from kedge.install import files
 from kedge.install.plan import Plan
-from kedge.install.staging import keys_used, roots_of
+from kedge.install.staging import Places, keys_used
 
 
 def shared_folders(plan: Plan) -> frozenset[str]:
     """The top-level folders of the target that programs, data and headers go to; real paths."""
     target = files.real(plan.scheme.purelib)
+    places_of = Places(plan.scheme).of
     found: set[str] = set()
     for addition in plan.additions:
         manifest = addition.wheel.manifest
         used = keys_used(addition)
-        roots = roots_of(plan.scheme, manifest.name)
+        roots = places_of(manifest.name)
         found |= {_top(target, roots[key]) for key in used & {"scripts", "headers"}}
         for entry in manifest.files:
             parts = entry.path.split("/", 3)

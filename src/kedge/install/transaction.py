@@ -27,7 +27,7 @@ from kedge.install.journal import Journal, Kind, Operation
 from kedge.install.lock import locked
 from kedge.install.merge import Merge
 from kedge.install.plan import Existing, InstallReporter, Observation, Plan
-from kedge.install.staging import Staging, keys_used, roots_of
+from kedge.install.staging import Places, Staging, keys_used
 from kedge.install.target import shared_folders, superseded
 from kedge.install.workspace import STATE, Workspace
 
@@ -130,13 +130,10 @@ class _Transaction:
             operations = self._decide(removal, bounds)
             if not operations:
                 return
-            self._reporter.step("flush")
             files.flush(self._workspace.folder)
-            self._reporter.step("journal")
-            journal.write(operations)
             try:
-                perform(operations, journal, self._reporter)
-                self._reporter.step("commit")
+                journal.write(operations)
+                perform(operations, journal)
                 journal.commit()
             except BaseException as exc:
                 self._roll_back(exc)
@@ -151,14 +148,13 @@ class _Transaction:
     def _stage(self) -> None:
         plan = self._plan
         roots: dict[str, None] = {}
+        places_of = Places(plan.scheme).of
         for addition in plan.additions:
-            places = roots_of(plan.scheme, addition.wheel.manifest.name)
+            places = places_of(addition.wheel.manifest.name)
             roots.update(dict.fromkeys(places[key] for key in keys_used(addition)))
-        self._reporter.step("open")
         self._workspace.open(roots)
         staging = Staging(plan, self._workspace, bytecode=self._bytecode, reporter=self._reporter)
         for addition in plan.additions:
-            self._reporter.step(f"stage {addition.name}")
             staging.stage(addition)
             self._reporter.staged(addition.name, addition.version)
 
@@ -203,18 +199,19 @@ class _Transaction:
 
     def _roll_back(self, cause: BaseException) -> None:
         """Undo everything; a Ctrl-C meanwhile does not stop it halfway."""
-        try:
-            undo(self._workspace.journal, self._reporter)
-        except KeyboardInterrupt:
-            undo(self._workspace.journal, self._reporter)
-        except OSError as exc:
-            raise _not_restored(self._workspace.folder, exc) from cause
+        journal = self._workspace.journal
+        while journal.is_open:  # it is not when the failure came before the first change
+            try:
+                undo(journal)
+            except KeyboardInterrupt:
+                continue
+            except OSError as exc:
+                raise _not_restored(self._workspace.folder, exc) from cause
 
     def _clean(self) -> None:
         """Delete what is private. What cannot be deleted now is deleted by the next process."""
         if self._workspace.journal.is_open:
             return  # it could not be undone: everything is needed for that still
-        self._reporter.step("clean")
         try:
             self._workspace.clean()
         except OSError:
@@ -225,10 +222,9 @@ class _Transaction:
 # Doing and undoing
 
 
-def perform(operations: Sequence[Operation], journal: Journal, reporter: InstallReporter) -> None:
+def perform(operations: Sequence[Operation], journal: Journal) -> None:
     """Make the changes, in order. :raises OSError: one failed; those before it are made."""
     for index, operation in enumerate(operations):
-        reporter.step(f"{operation.kind.value} {operation.destination}")
         if operation.kind is Kind.IN and os.path.lexists(operation.destination):
             # rename() would replace a file without a word.
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), operation.destination)
@@ -240,7 +236,6 @@ def perform(operations: Sequence[Operation], journal: Journal, reporter: Install
             parts = _parts(operation)
             journal.expand(index, parts)
             for part in parts:
-                reporter.step(f"{part.kind.value} {part.source}")
                 _do(part)
 
 
@@ -276,7 +271,7 @@ def _parts(operation: Operation) -> list[Operation]:
     return parts
 
 
-def undo(journal: Journal, reporter: InstallReporter) -> None:
+def undo(journal: Journal) -> None:
     """Take back what was done of the journal, last first, then close it.
 
     May be interrupted anywhere and begun again.
@@ -286,19 +281,15 @@ def undo(journal: Journal, reporter: InstallReporter) -> None:
     for kind, source, destination, mode in reversed(journal.read()):
         if kind is Kind.RMDIR:
             if not os.path.isdir(source):
-                reporter.step(f"undo rmdir {source}")
                 os.mkdir(source, mode)
                 os.chmod(source, mode)
         elif kind is Kind.IN:
             if not os.path.lexists(source) and os.path.lexists(destination):
-                reporter.step(f"undo in {destination}")
                 os.rename(destination, source)
         elif os.path.lexists(destination):
             if os.path.lexists(source):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source)
-            reporter.step(f"undo out {source}")
             os.rename(destination, source)
-    reporter.step("undone")
     journal.close()
 
 
@@ -309,13 +300,12 @@ def _put_right(workspace: Workspace, reporter: InstallReporter) -> tuple[str, ..
     place = os.path.dirname(workspace.folder)
     if journal.is_open:
         try:
-            undo(journal, reporter)
+            undo(journal)
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise _not_restored(workspace.folder, exc) from exc
         said = (f"An interrupted change of {place} was undone.",)
     elif journal.is_committed:
         said = (f"An interrupted change of {place} was completed.",)
-    reporter.step("clean")
     workspace.clean()
     for sentence in said:
         reporter.recovered(sentence)
@@ -364,7 +354,9 @@ def _translated(scheme: Scheme) -> Iterator[None]:
 
 
 def _install_error(scheme: Scheme, exc: OSError) -> InstallError:
-    place = exc.filename2 or exc.filename or scheme.purelib
+    place = str(exc.filename2 or exc.filename or scheme.purelib)
+    if f"{os.sep}{STATE}" in place:  # of no interest to a user
+        place = str(scheme.purelib)
     reason = exc.strerror or str(exc)
     match exc.errno:
         case errno.ENOSPC | errno.EDQUOT:
