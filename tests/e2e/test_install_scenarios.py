@@ -18,7 +18,7 @@ from support.indexes import SimpleIndex, files_fetched
 from support.pki import Authority
 from support.servers import Server, tree
 from support.venvs import Kedge, Venv, make_venv_with_kedge, snapshot, versions_in
-from support.wheels import wheel
+from support.wheels import wheel, with_member
 
 APPLE = {"apple": "2.0", "banana": "2.0"}
 
@@ -180,6 +180,16 @@ class TestWhatIsLeftBehind:
                         assert (digest, size) == (record_digest(data), str(len(data)))
         after = target.snapshot()
         assert {name for name in set(after) - before if after[name] is not None} == recorded
+
+    def test_what_a_wheel_forgot_to_record_is_recorded(
+        self, kedge: Kedge, target: Venv, tmp_path: Path
+    ) -> None:
+        """Such wheels are on the public index; pip installs them."""
+        built = with_member(wheel("forgetful"), "forgetful/more.py", "x = 1\n", recorded=False)
+        kedge("install", built.write(tmp_path)).succeeded()
+        assert target.run("-c", "import forgetful.more as m; print(m.x)") == "1\n"
+        kedge("uninstall", "-y", "forgetful").succeeded()
+        assert not (target.site / "forgetful").exists()
 
     def test_who_installed_and_what_was_asked_for(self, kedge: Kedge, target: Venv) -> None:
         kedge("install", "apple").succeeded()

@@ -77,7 +77,8 @@ class TestConfig:
         on_target("install", "banana").succeeded()
         kedge("config", "unset", "global.cert").succeeded()
         on_target("install", "banana", "--force-reinstall", "--no-cache-dir").failed(1)
-        kedge("config", "get", "global.cert").failed(1)
+        # The machine's own file may hold one too, below the user's.
+        assert str(bundle) not in kedge("config", "get", "global.cert").stdout
 
 
 class TestCache:

@@ -133,7 +133,12 @@ def inspection_ca() -> Authority:
     return authority("Kedge Test Inspection Root", key_usage=False)
 
 
-@pytest.fixture(scope="module", params=[None, (USER, PASSWORD)], ids=["open", "credentials"])
+@pytest.fixture(
+    scope="module",
+    # Without a colon, which mitmproxy's own option could not tell from its separator.
+    params=[None, (USER, PASSWORD.replace(":", "%"))],
+    ids=["open", "credentials"],
+)
 def inspector(
     request: pytest.FixtureRequest,
     inspection_ca: Authority,
