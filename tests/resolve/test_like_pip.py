@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from kedge.environment import current, installed
-from kedge.errors import ResolutionError
+from kedge.errors import ConflictError, NeedsBuildError, NotFoundError
 from kedge.index import Index, IndexSources
 from kedge.model import DEFAULT, Origin, OriginKind, Sourced
-from kedge.requirements import parse_argument, parse_file
+from kedge.requirements import Requested, parse_argument, parse_file
 from kedge.resolve import FormatControl, Problem, ReleaseControl, UpgradeStrategy, resolve
 from support.universes import Verdict, World, ask_pip, make_world
 
@@ -43,9 +41,13 @@ def test_chooses_what_pip_chooses(
     verdicts: dict[int, tuple[World, Verdict]], seed: int, threads: int
 ) -> None:
     world, verdict = verdicts[seed]
-    assert _choose(world, threads=threads) == verdict.installs, (
-        f"{' '.join(world.arguments)}\n{verdict.output}"
-    )
+    try:
+        chosen = _choose(world, threads=threads)
+    except NeedsBuildError:
+        return  # pip goes on and builds: nothing to compare
+    if "RecursionError" in verdict.output:
+        return  # a bug of pip's: see read_off
+    assert chosen == verdict.installs, f"{' '.join(world.arguments)}\n{verdict.output}"
 
 
 def _choose(world: World, *, threads: int) -> dict[str, str] | None:
@@ -53,7 +55,7 @@ def _choose(world: World, *, threads: int) -> dict[str, str] | None:
     with Index(sources, None) as index:
         try:
             found = resolve(_problem(world), index, threads=threads)
-        except ResolutionError:
+        except (ConflictError, NotFoundError):
             return None
     return {pin.name: str(pin.version) for pin in found.to_install}
 
@@ -62,7 +64,8 @@ def _problem(world: World) -> Problem:
     python = current()
     words = iter(world.arguments)
     origin = Origin(OriginKind.COMMAND_LINE)
-    requested, constraints = [], []
+    requested: list[Requested] = []
+    constraints: list[Requested] = []
     formats, releases = FormatControl(), ReleaseControl()
     upgrade, strategy = False, UpgradeStrategy.ONLY_IF_NEEDED
     flags = set()

@@ -11,9 +11,11 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 from support.wheels import Artifact, sdist, wheel
 
@@ -54,44 +56,47 @@ class World:
 
 def make_world(seed: int, folder: Path) -> World:
     """The world of that seed, written into ``folder``."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     world = World(seed, folder)
-    names = rng.sample(_NAMES, rng.randint(3, 7))
+    names = rng.sample(_NAMES, rng.randint(3, 8))
+    versions = {name: rng.sample(_VERSIONS, rng.randint(1, 8)) for name in names}
     files = {
         name: [
             artifact
-            for version in rng.sample(_VERSIONS, rng.randint(1, 6))
-            for artifact in _release(rng, name, version, names)
+            for version in versions[name]
+            for artifact in _release(rng, name, version, versions)
         ]
         for name in names
     }
     for name, artifacts in files.items():
         _write_page(rng, world, name, artifacts)
     _write_installed(rng, world, files)
-    world.arguments = _request(rng, world, files)
+    world.arguments = _request(rng, world, files, versions)
     return world
 
 
-def _release(rng: random.Random, name: str, version: str, names: Sequence[str]) -> list[Artifact]:
+def _release(
+    rng: random.Random, name: str, version: str, versions: Mapping[str, Sequence[str]]
+) -> list[Artifact]:
+    others = [other for other in versions if other != name]
     requires = [
-        _requirement(rng, other)
-        for other in rng.sample(names, min(len(names), rng.choice([0, 0, 1, 1, 2, 3])))
-        if other != name
+        _requirement(rng, other, versions)
+        for other in rng.sample(others, min(len(others), rng.choice([0, 1, 1, 2, 3])))
     ]
-    extras = {
-        extra: [_requirement(rng, rng.choice(names)) for _ in range(rng.randint(0, 2))]
+    extras: dict[str, Sequence[str]] = {
+        extra: [_requirement(rng, other, versions) for other in rng.sample(others, 1)]
         for extra in _EXTRAS
         if rng.random() < 0.5
     }
-    extras = {
-        extra: [r for r in wanted if not r.startswith(name)] for extra, wanted in extras.items()
-    }
-    python = rng.choice([None, None, None, ">=3.6", _FAR]) if rng.random() < 0.5 else None
+    python = rng.choice([None, None, ">=3.6", ">=3.6", _FAR]) if rng.random() < 0.4 else None
     shape = rng.random()
+    tagged: list[tuple[str, str | None]]
     if shape < 0.1:
         tagged = [("py3-none-any", "1"), ("py3-none-any", "2"), ("py2.py3-none-any", None)]
     elif shape < 0.2:
-        tagged = [(_FOREIGN_TAG, None)] + ([("py3-none-any", None)] if rng.random() < 0.5 else [])
+        tagged = [(_FOREIGN_TAG, None)]
+        if rng.random() < 0.6:
+            tagged.append(("py3-none-any", None))
     else:
         tagged = [("py3-none-any", None)]
     built = [
@@ -104,26 +109,30 @@ def _release(rng: random.Random, name: str, version: str, names: Sequence[str]) 
             tag=tag,
             build=build,
             package=False,
-        )  # fmt: skip
+        )
         for tag, build in tagged
     ]
     if rng.random() < 0.15:
         built.append(sdist(name, version, requires=requires, requires_python=python))
-        if rng.random() < 0.5:
+        if rng.random() < 0.3:
             return built[-1:]
     return built
 
 
-def _requirement(rng: random.Random, name: str) -> str:
+def _requirement(rng: random.Random, name: str, versions: Mapping[str, Sequence[str]]) -> str:
+    """A requirement that mostly can be met by itself, so that the interest is in the others."""
     extras = f"[{rng.choice(_EXTRAS)}]" if rng.random() < 0.15 else ""
     marker = rng.choice(_MARKERS)
-    return f"{name}{extras}{rng.choice(_LIMITS)}" + (f" ; {marker}" if marker else "")
+    limit = rng.choice(_LIMITS)
+    while rng.random() < 0.95 and not any(map(SpecifierSet(limit).contains, versions[name])):
+        limit = rng.choice(_LIMITS)
+    return f"{name}{extras}{limit}" + (f" ; {marker}" if marker else "")
 
 
 def _write_page(rng: random.Random, world: World, name: str, artifacts: Sequence[Artifact]) -> None:
     project = name.lower().replace("_", "-").replace(".", "-")
     folder = world.index / project
-    yanked = {artifact.version for artifact in artifacts if rng.random() < 0.15}
+    yanked = {artifact.version for artifact in artifacts if rng.random() < 0.12}
     stated = {artifact.version for artifact in artifacts if rng.random() < 0.5}
     links = []
     for artifact in artifacts:
@@ -151,7 +160,12 @@ def _write_installed(rng: random.Random, world: World, files: dict[str, list[Art
             (folder / "RECORD").write_text("")
 
 
-def _request(rng: random.Random, world: World, files: dict[str, list[Artifact]]) -> list[str]:
+def _request(
+    rng: random.Random,
+    world: World,
+    files: Mapping[str, Sequence[Artifact]],
+    versions: Mapping[str, Sequence[str]],
+) -> list[str]:
     asked: list[str] = []
     for name in rng.sample(list(files), rng.randint(1, 3)):
         wheels = [a for a in files[name] if a.filename.endswith("py3-none-any.whl")]
@@ -159,7 +173,7 @@ def _request(rng: random.Random, world: World, files: dict[str, list[Artifact]])
             path = world.index / name.lower().replace("_", "-").replace(".", "-")
             asked.append(f"{name} @ {(path / rng.choice(wheels).filename).as_uri()}")
         else:
-            asked.append(_requirement(rng, name))
+            asked.append(_requirement(rng, name, versions))
     arguments = ["--only-binary", ":all:"] if rng.random() < 0.8 else ["--prefer-binary"]
     for flags, chance in _FLAGS:
         if rng.random() < chance:
@@ -172,7 +186,10 @@ def _request(rng: random.Random, world: World, files: dict[str, list[Artifact]])
                 arguments += [flag, rng.choice([":all:", *files])]
     if rng.random() < 0.25:
         constraints = world.folder / "constraints.txt"
-        limits = [f"{name}{rng.choice(_LIMITS)}" for name in rng.sample(list(files), 2)]
+        limits = [
+            _requirement(rng, name, versions).replace("[more]", "").replace("[Other_One]", "")
+            for name in rng.sample(list(files), 2)
+        ]
         constraints.write_text("".join(f"{line}\n" for line in limits))
         arguments += ["-c", str(constraints)]
     return [*arguments, *asked]

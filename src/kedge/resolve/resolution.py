@@ -22,7 +22,7 @@ from kedge.resolve.order import installation_order
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
-    from resolvelib.resolvers import Result
+    from resolvelib.structs import State
 
     from kedge.environment import InstalledDistribution
     from kedge.index import IndexFile
@@ -73,12 +73,11 @@ class Resolution:
 
 
 def read_off(
-    result: Result[Demand, Candidate, str],
-    problem: Problem,
-    hashes: Mapping[NormalizedName, Hashes],
+    state: State[Demand, Candidate, str], problem: Problem, hashes: Mapping[NormalizedName, Hashes]
 ) -> Resolution:
-    """The engine's result as pins. ``hashes`` are the user's, by project."""
-    mapping = result.mapping
+    """The engine's last state as pins. ``hashes`` are the user's, by project."""
+    edges = _edges_from_root(state)
+    mapping = {child: state.mapping[child] for _, child in edges}
     bases = {
         candidate.name: candidate
         for candidate in mapping.values()
@@ -89,12 +88,6 @@ def read_off(
         if isinstance(candidate, ExtrasCandidate):
             name = candidate.name
             extras[name] = extras.get(name, frozenset()) | candidate.extras
-    # Candidates that were pinned and dropped again have left edges behind.
-    edges = [
-        (parent, child)
-        for parent, child in result.graph.iter_edges()
-        if child in mapping and (parent is None or parent in mapping)
-    ]
     requires = _required_projects(mapping, edges)
     return Resolution(
         tuple(
@@ -107,6 +100,32 @@ def read_off(
             for name in installation_order(bases, edges)
         )
     )
+
+
+def _edges_from_root(state: State[Demand, Candidate, str]) -> list[tuple[str | None, str]]:
+    """Who requires whom, for what the user's request (``None``) leads to.
+
+    What was pinned on the way and is required no more stays in the engine's state, sometimes as a
+    cycle; resolvelib's own result does not come to an end there.
+    """
+    names: dict[int, str | None] = {id(pin): name for name, pin in state.mapping.items()}
+    names[id(None)] = None
+    children: dict[str | None, dict[str, None]] = {}
+    for name, criterion in state.criteria.items():
+        for parent in criterion.iter_parent():
+            if id(parent) in names:
+                children.setdefault(names[id(parent)], {})[name] = None
+    edges: list[tuple[str | None, str]] = []
+    reached: set[str] = set()
+    queue: list[str | None] = [None]
+    while queue:
+        by = queue.pop()
+        for child in children.get(by, ()):
+            edges.append((by, child))
+            if child not in reached:
+                reached.add(child)
+                queue.append(child)
+    return edges
 
 
 def _pin(

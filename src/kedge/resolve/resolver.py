@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
+from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
+from resolvelib.resolvers import Resolution as Engine
 
 from kedge.errors import ResolutionError
 from kedge.resolve.candidates import Candidate, PythonCandidate
@@ -64,11 +65,11 @@ def resolve(
     scout = Scout(library, threads=threads, prefers_installed=provider.prefers_installed)
     universe.upcoming = scout.fetch
     journal = Journal()
-    engine = Resolver(provider, _Teller(reporter, journal, scout))
+    engine = Engine(provider, _Teller(reporter, journal, scout))
     for root in roots:
         _tell_scout(scout, root)
     try:
-        result = engine.resolve(roots, max_rounds=max_rounds)
+        state = engine.resolve(roots, max_rounds=max_rounds)
     except ResolutionImpossible as error:
         explainer = Explainer(library, source, journal, constraints=constraints, target=target)
         raise explainer.error(error.causes) from error
@@ -76,7 +77,7 @@ def resolve(
         raise _gave_up(max_rounds, journal) from error
     finally:
         scout.close()
-    resolution = read_off(result, problem, hashes)
+    resolution = read_off(state, problem, hashes)
     _warn_of_yanked(resolution, reporter)
     return resolution
 

@@ -324,7 +324,7 @@ class Universe:
             return self._library.metadata(file)
         except NeedsBuildError as error:
             older = newest_wheel(self._library.catalogue(file.name))
-            if older is None or file.is_wheel:
+            if older is None or self._problem.prefer_binary:
                 raise
             raise NeedsBuildError(
                 error.message,
