@@ -181,6 +181,14 @@ class TestPartialChain:
         for other in (self_signed("localhost"), private_ca.leaf("localhost")):
             assert verify_code(context, other) in UNTRUSTED
 
+    def test_the_word_is_about_that_one_alone(
+        self, private_ca: Authority, tmp_path: Path, load: Load
+    ) -> None:
+        path = tmp_path / "bundle.pem"
+        path.write_bytes(private_ca.pem + self_signed("localhost").pem + private_ca.pem)
+        (warning,) = load(path).warnings
+        assert "block 2" in warning
+
     def test_it_vouches_for_nothing_that_it_signed(
         self, tmp_path: Path, trusting: Trusting
     ) -> None:

@@ -89,7 +89,7 @@ def test_odd_settings_are_read_as_openssl_reads_them(
 @pytest.mark.parametrize("order", ["reject first", "reject last"])
 @pytest.mark.parametrize("files", ["one file", "two bundles", "folder"])
 def test_what_one_block_rejects_no_other_gives_back(
-    order: str, files: str, root: Authority, tmp_path: Path, trusting: Trusting
+    order: str, files: str, root: Authority, tmp_path: Path, load: Load
 ) -> None:
     parts = [trusted_block(root, reject=[SERVER_AUTH]), root.pem]
     if order == "reject last":
@@ -100,8 +100,9 @@ def test_what_one_block_rejects_no_other_gives_back(
         path.write_bytes(part)
     (tmp_path / "one.pem").write_bytes(b"".join(parts))
     chosen = {"one file": [tmp_path / "one.pem"], "two bundles": paths, "folder": paths}[files]
-    context = trusting(*([tmp_path / "folder"] if files == "folder" else chosen))
-    assert verify_code(context, root.leaf("localhost")) == CERTIFICATE_REJECTED
+    anchors = load(*([tmp_path / "folder"] if files == "folder" else chosen))
+    for context in (trust.make_context(anchors), trust.make_context(anchors)):
+        assert verify_code(context, root.leaf("localhost")) == CERTIFICATE_REJECTED
 
 
 def test_a_rejected_intermediate_under_a_trusted_root(
