@@ -114,6 +114,8 @@ def pip(env: Venv, *words: str, code: int = 0) -> str:
     """What pip prints, run inside the environment."""
     line = [sys.executable, "-m", "pip", "--python", str(env.python), *words]
     environ = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # Before Python 3.11 pip asks setuptools' pkg_resources, which is out of use since.
+    environ["_PIP_USE_IMPORTLIB_METADATA"] = "1"
     run = subprocess.run(line, capture_output=True, text=True, env=environ)
     assert run.returncode == code, run.stderr
     return run.stdout

@@ -122,7 +122,9 @@ def test_links_are_kept_as_they_are_the_environment(env: Venv) -> None:
     [
         pytest.param(named("no-such-python"), ["no-such-python", "--python"], id="no-command"),
         pytest.param(named("no/such"), ["no/such", "--python"], id="no-path"),
-        pytest.param(active("/no/such"), ["/no/such", "VIRTUAL_ENV"], id="no-folder"),
+        pytest.param(
+            active("/no/such"), ["/no/such does not exist", "VIRTUAL_ENV"], id="no-folder"
+        ),
         pytest.param(
             active("/no/such", "CONDA_PREFIX"), ["/no/such", "CONDA_PREFIX"], id="no-conda"
         ),

@@ -13,6 +13,7 @@ import pytest
 from packaging.markers import default_environment
 from packaging.tags import sys_tags
 
+import kedge
 from kedge.environment.interpreter import current, inspect
 from kedge.errors import TargetError
 from support.venvs import Venv, make_venv
@@ -169,6 +170,23 @@ def test_the_shells_folder_is_neither_searched_nor_imported_from(
     assert tmp_path not in inspect(env.python).search_path
 
 
+def test_the_folder_that_python_m_puts_first_is_not_searched(tmp_path: Path) -> None:
+    code = "import kedge.environment as e; print(*e.current().search_path, sep='\\n')"
+    (tmp_path / "ask.py").write_text(code)
+    folder = Path(kedge.__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-m", "ask"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    listed = run.stdout.splitlines()
+    assert str(folder) in listed
+    assert str(tmp_path) not in listed
+
+
 def test_pythonpath_is_searched_as_the_python_itself_would(env: Venv, tmp_path: Path) -> None:
     asked = inspect(env.python, environ={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert asked.search_path[0] == tmp_path
@@ -209,5 +227,8 @@ def test_importing_the_layer_imports_nothing_dear() -> None:
         "dear = {'packaging', 'requests', 'rich', 'installer', 'cryptography', 'subprocess', "
         "'platform', 'email'}; print(sorted(dear & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environ = {**os.environ, "PYTHONPATH": str(Path(kedge.__file__).parents[1])}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == "[]"

@@ -96,8 +96,6 @@ def _expand(interpreter: Interpreter, kind: str, base: str | None) -> Scheme:
     variables = dict(interpreter.variables)
     if base is not None:
         variables.update(dict.fromkeys(_BASES, base))
-        if "userbase" in variables:
-            variables["userbase"] = base
     try:
         paths = {
             key: os.path.normpath(template.format(**variables))
