@@ -28,10 +28,10 @@ class ResolveReporter:
     def rejected(self, name: str, version: str, reason: str) -> None:
         """That version cannot be had together with what is chosen."""
 
-    def notice(self, text: str) -> None:
+    def notice(self, message: str) -> None:
         """One sentence for a patient reader."""
 
-    def warn(self, text: str) -> None:
+    def warn(self, message: str) -> None:
         """One sentence that the user should see."""
 
 

@@ -1,0 +1,125 @@
+"""Looking ahead: what is fetched early, in parallel, and what is left alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from packaging.utils import NormalizedName
+
+from kedge.environment import CoreMetadata
+from kedge.errors import NeedsBuildError, PageError
+from kedge.index import IndexFile
+from support.shelf import Shelf, on_disk
+
+
+class Slow(Shelf):
+    """Every answer takes a while; ``most`` is how many were under way at once."""
+
+    delay = 0.05
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def files(self, name: NormalizedName) -> tuple[IndexFile, ...]:
+        with self._one_more():
+            return tuple(super().files(name))
+
+    def metadata(self, file: IndexFile) -> CoreMetadata:
+        with self._one_more():
+            return super().metadata(file)
+
+    def _one_more(self) -> Slow:
+        return self
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(self.delay)
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            self._now -= 1
+
+
+def _broad() -> Slow:
+    shelf = Slow()
+    names = [f"lib{number}" for number in range(12)]
+    shelf.add("app", "1.0", requires=names)
+    for name in names:
+        shelf.add(name, "1.0", requires=[f"{name}-core"])
+        shelf.add(f"{name}-core", "1.0")
+    return shelf
+
+
+def test_many_are_fetched_at_once() -> None:
+    shelf = _broad()
+    began = time.perf_counter()
+    assert len(shelf.resolve("app", threads=16).pins) == 25
+    # One after the other it takes 50 waits; 6 is the depth of the longest chain.
+    assert time.perf_counter() - began < 30 * Slow.delay
+    assert shelf.most > 4
+
+
+def test_never_more_at_once_than_allowed() -> None:
+    shelf = _broad()
+    shelf.resolve("app", threads=3)
+    assert shelf.most <= 3 + 1  # the resolver itself asks, too
+
+
+@pytest.mark.parametrize("threads", [0, 8])
+def test_nothing_is_asked_twice(threads: int) -> None:
+    shelf = _broad()
+    shelf.resolve("app", threads=threads)
+    pages = [what for what in shelf.asked if not what.endswith(".whl")]
+    assert sorted(pages) == sorted(set(pages))
+
+
+def test_versions_that_come_next_are_fetched_while_one_is_tried() -> None:
+    shelf = Slow()
+    for number in range(16):
+        shelf.add("app", f"1.{number}", requires=["base<2" if number == 0 else "base>=2"])
+    shelf.add("base", "1.0", "2.0")
+    began = time.perf_counter()
+    assert shelf.versions("app", "base<2", threads=8) == {"app": "1.0", "base": "1.0"}
+    assert time.perf_counter() - began < 14 * Slow.delay
+
+
+def test_source_distributions_are_not_built_on_the_off_chance() -> None:
+    shelf = Shelf().add("app", "1.0", requires=["lib<2"]).add("lib", "1.0")
+    shelf.add("lib", "2.0", sdist=True)
+    shelf.failures["lib-2.0.tar.gz"] = NeedsBuildError("no", filename="lib-2.0.tar.gz")
+    assert shelf.versions("app", "lib", threads=4) == {"app": "1.0", "lib": "1.0"}
+    assert "lib-2.0.tar.gz" not in shelf.asked
+
+
+def test_what_fails_ahead_and_is_not_needed_does_not_matter() -> None:
+    """The newest lib is the likeliest at first sight, and is not chosen in the end."""
+    shelf = Shelf().add("app", "1.0", requires=["lib"]).add("two", "1.0", requires=["lib<2"])
+    shelf.add("lib", "1.0").add("lib", "2.0", requires=["ghost"])
+    shelf.failures["ghost"] = PageError("broken", url="https://index.test/ghost")
+    assert shelf.versions("app", "two", threads=4)["lib"] == "1.0"
+
+
+def test_what_is_installed_is_looked_through_instead_of_the_index(tmp_path: Path) -> None:
+    shelf = Shelf().add("lib", "1.0").add("app", "9.0")
+    installed = [on_disk(tmp_path, "app", "1.0", requires=["lib"])]
+    assert shelf.versions("app", installed=installed, threads=4) == {"app": "=1.0", "lib": "1.0"}
+    assert "app" not in shelf.asked
+
+
+def test_its_threads_end_with_the_resolution() -> None:
+    def scouts() -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name.startswith("kedge-scout")]
+
+    _broad().resolve("app", threads=6)
+    until = time.monotonic() + 5
+    while scouts() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert scouts() == []
