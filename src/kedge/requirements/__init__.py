@@ -4,7 +4,7 @@ Reads the grammar of pip in full and decides nothing about which distribution wi
 build is read like anything else; :func:`refuse_builds` is where it ends for now.
 """
 
-from kedge.requirements.arguments import parse_argument
+from kedge.requirements.arguments import parse_argument, redact_text
 from kedge.requirements.files import (
     Answer,
     Locations,
@@ -36,5 +36,6 @@ __all__ = [
     "merge_files",
     "parse_argument",
     "parse_file",
+    "redact_text",
     "refuse_builds",
 ]

@@ -51,7 +51,7 @@ def why_absent(
         limits = constraint.specifiers
         allowed = [v for v in asked if all(limit.contains(v, prereleases=True) for limit in limits)]
     if constraint is not None and not allowed:
-        lines = " and ".join(f"{line.text} ({line.origin})" for line in constraint.lines)
+        lines = " and ".join(f"{line} ({line.origin})" for line in constraint.lines)
         return Absence(
             f"The constraint {lines} excludes every version of {name} that satisfies {demand}, "
             f"such as {list_some(asked)}"

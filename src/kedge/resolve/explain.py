@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kedge.errors import ConflictError, NotFoundError, ResolutionError
 from kedge.model import redact_url
+from kedge.requirements import redact_text
 from kedge.resolve.availability import Absence, list_some, why_absent
 from kedge.resolve.candidates import Candidate, ExtrasCandidate, FileCandidate
 from kedge.resolve.demands import (
@@ -244,4 +245,5 @@ def _shown(demand: Demand) -> str:
 
 
 def _where(origin: Origin | None) -> str:
-    return f" ({str(origin).strip()})" if origin is not None else ""
+    # An origin on the command line may be named by the word itself, and that word be a URL.
+    return f" ({redact_text(str(origin).strip())})" if origin is not None else ""
