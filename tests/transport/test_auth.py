@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -265,3 +266,19 @@ class TestLibrary:
             session.get(server.url)
             session.get(server.url)
             assert server.requests[1].headers["Cookie"] is None
+
+    @pytest.mark.parametrize(
+        ("old", "new", "strip"),
+        [
+            ("https://a.example/", "https://a.example:443/x", False),
+            ("https://a.example/", "https://A.example./x", False),
+            ("http://a.example/", "https://a.example/", True),
+            ("https://a.example/", "https://a.example:444/", True),
+            ("https://a.example/", "https://b.a.example/", True),
+        ],
+    )
+    def test_an_origin_is_scheme_host_and_port(
+        self, library: Callable[..., requests.Session], old: str, new: str, strip: bool
+    ) -> None:
+        session: Any = library()
+        assert session.should_strip_auth(old, new) is strip

@@ -157,6 +157,7 @@ def test_a_whole_file_is_not_read(opened: Opener, leaf: Certificate) -> None:
     [
         pytest.param(lambda r: replace(r, headers={**r.headers, "Content-Range": "bytes 0-9/99"}), id="other-part"),
         pytest.param(lambda r: replace(r, headers={**r.headers, "Content-Range": "bytes 9-0/99"}), id="backwards"),
+        pytest.param(lambda r: replace(r, headers={**r.headers, "Content-Range": f"bytes 7-{len(r.body) + 6}/{len(LARGE)}"}), id="shifted"),
         pytest.param(lambda r: replace(r, headers={**r.headers, "Content-Range": "bytes 0-9/*"}), id="no-total"),
         pytest.param(lambda r: replace(r, headers={n: v for n, v in r.headers.items() if n != "Content-Range"}), id="unplaced"),
         pytest.param(lambda r: replace(r, headers={**r.headers, "Content-Encoding": "gzip"}), id="encoded"),

@@ -13,10 +13,12 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
 
+import kedge
 from kedge import __version__
 from kedge.errors import (
     ConnectionFailedError,
@@ -253,14 +255,21 @@ class TestUserAgent:
         assert "hunter2" not in user_agent({"CI": "hunter2", "HOME": "hunter2"})
 
 
+def run(code: str) -> str:
+    """What a fresh interpreter prints."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(kedge.__file__).parents[1])}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 class TestStartUp:
     def test_importing_the_layer_is_cheap(self) -> None:
         code = (
             "import sys, kedge.transport as t; t.TransportOptions(); "
             "print([m for m in ('urllib3', 'requests', 'ssl', 'http.client') if m in sys.modules])"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        assert done.stdout.strip() == b"[]"
+        assert run(code) == "[]"
 
     def test_kedges_own_session_does_not_pay_for_requests(self) -> None:
         code = (
@@ -269,8 +278,7 @@ class TestStartUp:
             "t.open_session(d, ssl.create_default_context(), t.TransportOptions()); "
             "print('requests' in sys.modules, 'cryptography' in sys.modules)"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        assert done.stdout.split() == [b"False", b"False"]
+        assert run(code) == "False False"
 
 
 Library = Callable[..., requests.Session]
@@ -318,3 +326,11 @@ class TestLibrary:
 def test_a_context_of_nobody_trusts_nobody(opened: Opener, leaf: Certificate) -> None:
     with Server(PAGE, certificate=leaf) as server, pytest.raises(KedgeError):
         opened(context=trusting()).get(f"{server.url}/")
+
+
+def test_a_header_of_the_caller_replaces_ours_in_any_spelling(opened: Opener) -> None:
+    with Server(PAGE) as server:
+        opened().get(f"{server.url}/", headers={"accept": "a/b", "user-agent": "c/d"})
+        (request,) = server.requests
+        assert request.headers.get_all("Accept") == ["a/b"]
+        assert request.headers.get_all("User-Agent") == ["c/d"]

@@ -53,16 +53,21 @@ class LiveSockets:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._aborted = False
 
     def add(self, sock: Any) -> None:
         while hasattr(sock, "socket"):  # urllib3's TLS in TLS wraps the outer socket
             sock = sock.socket
         with self._lock:
             self._sockets.add(sock)
+            late = self._aborted
+        if late:
+            self.abort()
 
     def abort(self) -> None:
         """Shut every connection down: a ``recv`` that waits in another thread returns at once."""
         with self._lock:
+            self._aborted = True
             sockets = list(self._sockets)
         for sock in sockets:
             with contextlib.suppress(OSError):
@@ -101,6 +106,11 @@ class _TlsConnection(HTTPSConnection):
 
     def _tunnel(self) -> None:
         # Only here is it known that it is the proxy that refuses, cuts off or talks nonsense.
+        host = self._tunnel_host
+        if host and ":" in host:
+            # CONNECT needs brackets (RFC 9110, section 9.3.6): Python 3.10 and 3.11 leave them
+            # out, and urllib3 puts them in since 2.5 only.
+            self._tunnel_host = f"[{host.strip('[]')}]"
         try:
             super()._tunnel()
         except (OSError, http.client.HTTPException) as exc:
@@ -108,6 +118,7 @@ class _TlsConnection(HTTPSConnection):
             if answered:
                 raise TunnelError(int(answered[1]), answered[2].strip()) from exc
             raise TunnelError(None, str(exc) or type(exc).__name__) from exc
+        self._tunnel_host = host
 
 
 class _Pool(HTTPConnectionPool):

@@ -101,7 +101,7 @@ class Exchanger:
         """
         first = location = locate(url)
         own = credentials_of(first)
-        sent = {"User-Agent": self.user_agent, "Accept": "*/*", **headers}
+        sent = with_defaults(headers, {"User-Agent": self.user_agent, "Accept": "*/*"})
         verified = True
         for _ in range(MAX_REDIRECTS + 1):
             route = self._route(location)
@@ -214,6 +214,13 @@ class Exchanger:
         retry_after = parse_retry_after(raw.headers.get("Retry-After"), now=time.time())
         drain(raw)
         raise status_error(call, raw.status, raw.reason or "", retry_after=retry_after)
+
+
+def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """The headers, and those defaults that they do not set in any spelling."""
+    given = {name.lower() for name in headers}
+    missing = {name: text for name, text in defaults.items() if name.lower() not in given}
+    return {**missing, **headers}
 
 
 def refuse_downgrade(source: Location, target: Location) -> None:

@@ -8,6 +8,7 @@ the connection is made to. Knows nothing of proxies, contexts or sessions.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -18,6 +19,8 @@ from kedge.errors import TransportError
 from kedge.model import NetworkOrigin, redact_url
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: What no host name holds; urllib3 refuses these since 2.7 only.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ def locate(url: str) -> Location:
     except (LocationParseError, UnicodeError, ValueError) as exc:
         raise TransportError(f"{redact_url(url)!r} is not a valid URL.", url=url) from exc
     scheme = parts.scheme or ""
+    if parts.host and _FORBIDDEN.search(parts.host):
+        raise TransportError(f"{redact_url(url)!r} is not a valid URL.", url=url)
     if scheme not in _DEFAULT_PORTS or not parts.host:
         what = f"the scheme {scheme!r} is not http or https" if scheme else "it has no scheme"
         why = what if scheme not in _DEFAULT_PORTS else "it names no host"

@@ -15,7 +15,7 @@ from kedge.transport import downloads
 from kedge.transport.auth import CredentialSource, IndexCredentials, Netrc
 from kedge.transport.bodies import ACCEPT_ENCODING, read_body
 from kedge.transport.dial import Contexts, Dialler
-from kedge.transport.exchange import Exchanger
+from kedge.transport.exchange import Exchanger, with_defaults
 from kedge.transport.locations import locate
 from kedge.transport.options import Download, Response, TransportOptions, TransportReporter
 from kedge.transport.proxies import ProxyTable, read_system_proxies
@@ -49,7 +49,7 @@ class Session:
         an empty body. Raises :class:`~kedge.errors.HttpStatusError` for any status that is neither
         2xx nor 304, and the other transport errors.
         """
-        sent = {"Accept-Encoding": ACCEPT_ENCODING, **(headers or {})}
+        sent = with_defaults(headers or {}, {"Accept-Encoding": ACCEPT_ENCODING})
         return self._exchanger.persist(lambda: self._get(url, sent, limit), url)
 
     def _get(self, url: str, headers: Mapping[str, str], limit: int) -> Response:
