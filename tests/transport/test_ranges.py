@@ -198,6 +198,8 @@ def test_a_file_that_changes(tagged: bool, opened: Opener, leaf: Certificate) ->
         file.seek(0)
         with pytest.raises(RangesUnsupportedError):
             file.read(100)
+        if tagged:
+            assert server.requests[-1].headers["If-Range"].startswith('"')
 
 
 def test_an_absent_file_is_absent(opened: Opener, server: Server) -> None:
