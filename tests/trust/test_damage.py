@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kedge import trust
@@ -178,6 +178,7 @@ def test_damage_is_openssls_verdict(tmp_path: Path, load: Load) -> None:
 
 class TestSplit:
     @settings(deadline=None)
+    @example([(ROOTS[0], "\0")], "\n", "utf-16")
     @given(
         st.lists(
             st.tuples(

@@ -65,6 +65,8 @@ FORMS: dict[str, Maker] = {
     "UTF-16 BE with BOM": utf16("utf-16-be", bom=True),
     "UTF-16 LE without BOM": utf16("utf-16-le", bom=False),
     "UTF-16 BE without BOM": utf16("utf-16-be", bom=False),
+    "UTF-32 LE": lambda ca, _: ca.pem.decode().encode("utf-32"),
+    "UTF-32 BE": lambda ca, _: b"\0\0\xfe\xff" + ca.pem.decode().encode("utf-32-be"),
     "X509 CERTIFICATE": lambda ca, _: ca.pem.replace(b"CERTIFICATE", b"X509 CERTIFICATE"),
     "TRUSTED CERTIFICATE": lambda ca, _: trusted_block(ca),
     "TRUSTED for servers": lambda ca, _: trusted_block(ca, trust=[SERVER_AUTH]),

@@ -77,6 +77,10 @@ CASES = {
     "with its key": Store(B.pem, ({f"{HA}.0": A.key_pem + A.pem},), True),
     "after damage in the same file": Store(B.pem, ({f"{HA}.0": BROKEN + A.pem},), False),
     "before damage in the same file": Store(B.pem, ({f"{HA}.0": A.pem + BROKEN},), True),
+    "its name taken in the file": Store(TWIN.pem, ({f"{HA}.0": A.pem},), False),
+    "its name taken in the first folder": Store(
+        B.pem, ({f"{HA}.0": TWIN.pem}, {f"{HA}.0": A.pem}), False
+    ),
     "after a damaged file": Store(B.pem, ({f"{HA}.0": BROKEN, f"{HA}.1": A.pem},), None),
     "after a text": Store(B.pem, ({f"{HA}.0": b"hello", f"{HA}.1": A.pem},), None),
     "after a damaged file, in two folders": Store(

@@ -93,7 +93,8 @@ def decode(raw: bytes) -> str:
 
 
 def _encoding(raw: bytes) -> str:
-    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+    # UTF-32's mark is also UTF-16's before a NUL: five hyphens in a row tell them apart.
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and b"-\0\0\0-" in raw:
         return "utf-32"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
