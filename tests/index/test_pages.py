@@ -80,7 +80,7 @@ ENTRIES = [
             "url": "a.zip",
             "hashes": {},
             "size": 3,
-            "upload-time": "2024-05-01T10:11:12.5Z",
+            "upload-time": "2024-05-01T10:11:12.123456Z",
             "provenance": None,
             "gpg-sig": True,
         },
@@ -259,7 +259,7 @@ def test_a_page_of_thousands_is_read_in_milliseconds() -> None:
             "hashes": {"sha256": DIGEST},
             "requires-python": ">=3.8",
             "size": number,
-            "upload-time": "2024-05-01T10:11:12.5Z",
+            "upload-time": "2024-05-01T10:11:12.123456Z",
             "yanked": False,
         }
         for number in range(count)
@@ -268,10 +268,10 @@ def test_a_page_of_thousands_is_read_in_milliseconds() -> None:
     name = canonicalize_name("spam")
     best = 1.0
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.thread_time()  # what other programs do does not count
         page = read_page(URL, {"Content-Type": JSON}, body)
         found = list(files_of(name, page.links, index="", page_verified=True))
-        best = min(best, time.perf_counter() - begin)
+        best = min(best, time.thread_time() - begin)
         assert len(found) == count
     # Some 8 ms a thousand on two slow cores; ten times that is a mistake, not a slow machine.
     assert best / count * 1000 < 0.08
