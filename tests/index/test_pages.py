@@ -203,6 +203,9 @@ NOT_PAGES = [
         ["Hotel WLAN"],
         id="captive portal",
     ),
+    pytest.param(
+        "text/html", b"<form><INPUT TYPE=Password></form>", ["person"], id="a login, untitled"
+    ),
 ]
 
 
@@ -221,7 +224,16 @@ def test_what_is_no_index_page_is_an_error_that_names_it(
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"<title>Links for spam</title><h1>Links for spam</h1>", id="no files left"),
-        pytest.param(b"<form>search</form><a href=spam-1.zip>", id="search box over the files"),
+        pytest.param(
+            b"<form><input name=search></form><a href=spam-1.zip>", id="search box over the files"
+        ),
+        pytest.param(
+            b'<form action="refresh"><input type="submit" value="Refresh"></form>', id="a button"
+        ),
+        pytest.param(
+            b'<meta name="pypi:repository-version" content="1.0"><input name=search>',
+            id="an index that says so",
+        ),
     ],
 )
 def test_a_page_of_an_index_may_be_bare(body: bytes) -> None:

@@ -98,6 +98,7 @@ def test_an_index_elsewhere_and_its_pages(folder: Path) -> None:
         "file://otherhost/share",
         "ftp://f.example/",
         "x" * 5000,
+        "",
     ],
 )
 @pytest.mark.parametrize("option", ["index_urls", "find_links"])

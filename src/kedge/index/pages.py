@@ -66,7 +66,8 @@ def read_page(url: str, headers: Mapping[str, str], body: bytes) -> Page:
 def read_html(url: str, text: str) -> Page:
     """Read a page that is known to be HTML: served as such, or a file on this machine."""
     page = parse_html(text, url)
-    if page.has_form and not any(_is_archive(link.filename) for link in page.links):
+    archives = any(_is_archive(link.filename) for link in page.links)
+    if page.asks and page.version is None and not archives:
         raise _not_an_index(url, f"what came is {_titled(page)} to be filled in by a person")
     return Page(page.links, check_version(page.version, url))
 

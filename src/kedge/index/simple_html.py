@@ -14,12 +14,16 @@ from kedge.index.links import KNOWN_HASHES, Link, Pairs, link_from
 
 _log = logging.getLogger(__name__)
 
+#: The types of ``input`` that a person writes into.
+_FILLED_IN = {"text", "password", "email", "tel", "number"}
+
 _Attributes = list[tuple[str, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class HtmlPage:
-    """The links in order; ``version`` as PEP 629 states it; ``has_form``: someone is to fill it in.
+    """The links in order; ``version`` as PEP 629 states it; ``asks``: someone is to fill in a form
+    (a button alone, as devpi's pages have it, is none).
 
     ``title`` is the page's own, on one line, or ``""``.
     """
@@ -27,7 +31,7 @@ class HtmlPage:
     links: tuple[Link, ...]
     version: str | None
     title: str
-    has_form: bool
+    asks: bool
 
 
 def parse_html(text: str, url: str) -> HtmlPage:
@@ -43,7 +47,7 @@ def parse_html(text: str, url: str) -> HtmlPage:
         links=tuple(_links(reader.anchors, base)),
         version=reader.version,
         title=" ".join("".join(reader.title).split()),
-        has_form=reader.has_form,
+        asks=reader.asks,
     )
 
 
@@ -56,7 +60,7 @@ class _Reader(HTMLParser):
         self.base: str | None = None
         self.version: str | None = None
         self.title: list[str] = []
-        self.has_form = False
+        self.asks = False
         self._in_title = False
 
     def handle_starttag(self, tag: str, attrs: _Attributes) -> None:
@@ -68,8 +72,8 @@ class _Reader(HTMLParser):
             meta = dict(attrs)
             if meta.get("name") == "pypi:repository-version":
                 self.version = meta.get("content")
-        elif tag in {"form", "input"}:
-            self.has_form = True
+        elif tag == "input":
+            self.asks = self.asks or (dict(attrs).get("type") or "text").lower() in _FILLED_IN
         self._in_title = tag == "title" and not self.title
 
     def handle_endtag(self, tag: str) -> None:

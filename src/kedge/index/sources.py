@@ -101,6 +101,8 @@ def find_places(sources: IndexSources) -> Places:
 def _place(value: Sourced[str], sources: IndexSources, *, is_index: bool) -> Place | str:
     """The place, or the sentence that says why there is none."""
     word, origin = value.value.strip(), value.origin
+    if not word:
+        return f"An empty value ({origin}) is passed over."
     path = _existing_path(word, sources)
     if path is not None:
         return _local_place(path, word, origin, is_index=is_index)
