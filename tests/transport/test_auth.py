@@ -69,6 +69,10 @@ class TestIndexUrls:
         ]
         assert found == [Credentials("one", "1"), Credentials("two", "2"), Credentials("one", "1")]
 
+    def test_folders_have_none(self) -> None:
+        source = IndexCredentials(["file:///srv/wheels", "./wheels", "http_wheels", "C:\\wheels"])
+        assert source.origins == frozenset()
+
     def test_a_refusal_does_not_show_them(self, opened: Opener, leaf: Certificate) -> None:
         with Server(with_basic_auth(PAGE, "a", "b"), certificate=leaf) as server:
             url = with_credentials(f"{server.url}/", "user", "hunter2")

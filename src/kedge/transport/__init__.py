@@ -11,8 +11,7 @@ pinned on every path: direct, through plain and TLS proxies, redirects, retries,
     with transport.requests_session(decision, context, options) as session:
         session.get("https://index.internal/simple/")
 
-Importing this package is cheap; urllib3 is imported when a session is opened, and requests when
-:func:`requests_session` is called.
+Importing this package is cheap; requests and urllib3 are imported when a session is opened.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The documented way in for other tools: a ``requests.Session`` pinned to a decision.
+"""The ``requests.Session`` that is pinned to a decision: kedge's own, and that of other tools.
 
-It dials through the same :mod:`kedge.transport.dial` as kedge itself. requests adds certifi to any
+Connections come from :mod:`kedge.transport.dial`. requests adds certifi to any
 context it is given (``HTTPAdapter.cert_verify`` sets ``conn.ca_certs``, which urllib3 loads on
 every new connection), and ``REQUESTS_CA_BUNDLE`` overrides ``session.verify``
 (psf/requests#3829): here both end at an adapter that has no use for either.
@@ -55,15 +55,15 @@ class PinnedRetry(Retry):
 class PinnedAdapter(HTTPAdapter):
     """Sends what requests prepared on the routes of a dialler.
 
-    ``verify`` is without effect, in either direction; a ``cert`` is refused, because urllib3 would
+    ``retries`` None leaves repeating to the caller. ``verify`` is without effect, in either direction; a ``cert`` is refused, because urllib3 would
     load it into the shared context.
     """
 
-    def __init__(self, dialler: Dialler, *, timeout: float, retries: int) -> None:
+    def __init__(self, dialler: Dialler, *, timeout: float, retries: int | None) -> None:
         self._dialler = dialler
         self._timeout = timeout
         policy = PinnedRetry(
-            total=retries,
+            total=False if retries is None else retries,
             backoff_factor=0.25,
             backoff_max=8.0,
             status_forcelist=PASSING,
@@ -191,7 +191,10 @@ def make_requests_session(
     options: TransportOptions,
     sources: Sequence[CredentialSource],
     user_agent: str,
+    *,
+    repeats: bool = True,
 ) -> PinnedSession:
-    """See :func:`kedge.transport.requests_session`."""
-    adapter = PinnedAdapter(dialler, timeout=options.timeout, retries=options.retries)
+    """See :func:`kedge.transport.requests_session`; ``repeats``: urllib3 repeats what may pass."""
+    retries = options.retries if repeats else None
+    adapter = PinnedAdapter(dialler, timeout=options.timeout, retries=retries)
     return PinnedSession(adapter, OriginAuth(sources), user_agent)

@@ -61,7 +61,9 @@ class IndexCredentials:
     """
 
     def __init__(self, index_urls: Iterable[str]) -> None:
-        located = [locate(url) for url in index_urls if url.lower().startswith("http")]
+        # The rest are folders and file: URLs, which --find-links takes too.
+        remote = ("http://", "https://")
+        located = [locate(url) for url in index_urls if url.lower().startswith(remote)]
         self.origins = frozenset(location.origin for location in located)
         self._known = [location for location in located if location.userinfo]
 

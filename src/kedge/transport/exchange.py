@@ -1,7 +1,9 @@
 """One request and its answer: credentials, redirects, statuses and repeats, on decided routes.
 
-The session, downloads and ranged reads are built on this. It knows nothing of files or of what
-a body means.
+Each request goes through the pinned ``requests.Session``; redirects and repeats are decided here,
+because they must leave credentials behind, refuse a downgrade, and never repeat a refused
+certificate. The session, downloads and ranged reads are built on this. It knows nothing of files
+or of what a body means.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
+import requests
 from urllib3 import BaseHTTPResponse
-from urllib3.util import Timeout
 
 from kedge.errors import RedirectError, TransportError
 from kedge.model import TrustDecision, redact_url
@@ -85,6 +87,7 @@ class Exchanger:
     """Sends requests. Thread-safe."""
 
     decision: TrustDecision
+    session: requests.Session
     dialler: Dialler
     credentials: Sequence[CredentialSource]
     policy: RetryPolicy
@@ -108,9 +111,8 @@ class Exchanger:
             verified = verified and route.verified
             call = Call(location.url, location.origin, route.proxy, self.decision)
             at_home = location.origin == first.origin
-            raw = self._send(
-                route, location, call, self._personal(sent, location, own, at_home=at_home)
-            )
+            headers_here = self._personal(sent, location, own, at_home=at_home)
+            raw = self._send(location, call, headers_here)
             if raw.status in _REDIRECTS and raw.headers.get("Location"):
                 location = self._redirected(location, raw)
                 continue
@@ -146,7 +148,7 @@ class Exchanger:
 
     def close(self) -> None:
         self.closed.set()
-        self.dialler.close()
+        self.session.close()
 
     def _route(self, location: Location) -> Route:
         if self.closed.is_set():
@@ -180,21 +182,17 @@ class Exchanger:
                 return found
         return None
 
-    def _send(
-        self, route: Route, location: Location, call: Call, headers: Mapping[str, str]
-    ) -> BaseHTTPResponse:
+    def _send(self, location: Location, call: Call, headers: Mapping[str, str]) -> BaseHTTPResponse:
         with translated(call, Phase.HEAD):
-            return route.pool.urlopen(
-                "GET",
-                route.request_target(location),
-                headers=headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                timeout=Timeout(connect=self.timeout, read=self.timeout),
-                preload_content=False,
-                decode_content=False,
+            answer = self.session.get(
+                location.url,
+                headers=dict(headers),
+                stream=True,
+                allow_redirects=False,
+                timeout=self.timeout,
             )
+        raw: BaseHTTPResponse = answer.raw
+        return raw
 
     def _redirected(self, location: Location, raw: BaseHTTPResponse) -> Location:
         """Where a redirect leads, if it may be followed."""

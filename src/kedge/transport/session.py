@@ -12,6 +12,7 @@ from types import TracebackType
 
 from kedge.model import Hashes, TrustDecision
 from kedge.transport import downloads
+from kedge.transport.adapter import make_requests_session
 from kedge.transport.auth import CredentialSource, IndexCredentials, Netrc
 from kedge.transport.bodies import ACCEPT_ENCODING, read_body
 from kedge.transport.dial import Contexts, Dialler
@@ -147,14 +148,18 @@ def make_session(
     credentials: Sequence[CredentialSource],
 ) -> Session:
     """The session on a dialler; see :func:`kedge.transport.open_session`."""
+    sources = (*credential_sources(options, reporter), *credentials)
+    agent = options.user_agent or user_agent(options.environ)
     return Session(
         Exchanger(
             decision=decision,
+            # Without credentials: they are decided request by request, over redirects, too.
+            session=make_requests_session(dialler, options, (), agent, repeats=False),
             dialler=dialler,
-            credentials=(*credential_sources(options, reporter), *credentials),
+            credentials=sources,
             policy=RetryPolicy(options.retries),
             timeout=options.timeout,
-            user_agent=options.user_agent or user_agent(options.environ),
+            user_agent=agent,
             reporter=reporter,
         )
     )
