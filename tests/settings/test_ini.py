@@ -61,6 +61,7 @@ _FILES = st.lists(
 @example("[a]\n  x = 1\n  y = 2\n    z = 3\n")
 @example("[DEFAULT]\nx = 1\n[a]\ny = 2\n[DEFAULT]\nz = 3\n[b]\n")
 @example("[a]b]\nx=1")
+@example("[a]\nx = 1\x0b2\u20283\x1c\ny = 4\r  5\r\n  6\n")
 def test_the_same_values_as_configparser(text: str) -> None:
     assert ours(text) == theirs(text)
 

@@ -154,6 +154,14 @@ def only(*names: str) -> dict[str, str]:
         pytest.param(
             "list",
             {},
+            {"user": "[DEFAULT]\ncert = d.pem\n[install]\n"},
+            None,
+            (OriginKind.DEFAULT, "", None, None),
+            id="defaults of the file, which has no such section",
+        ),
+        pytest.param(
+            "list",
+            {},
             {"user": "[Global]\ncert = u.pem\n"},
             None,
             (OriginKind.DEFAULT, "", None, None),
@@ -542,6 +550,7 @@ def test_isolated_passes_over_variables_but_not_files_or_flags(line: str) -> Non
 def test_a_variable_cannot_isolate_from_variables() -> None:
     settings = configured("list", {"PIP_ISOLATED": "1", "PIP_CERT": "v.pem"})
     assert not settings.isolated
+    assert settings[table.ISOLATED] == Sourced(False)
     assert settings.value(table.CERT) == "v.pem"
 
 

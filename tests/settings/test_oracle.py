@@ -29,11 +29,16 @@ pytestmark = pytest.mark.skipif(
 SCRIPT = """
 import json, sys
 from pip._internal.commands import commands_dict, create_command
-command = create_command(sys.argv[1], isolated="--isolated" in sys.argv)
-if sys.argv[2:] == ["--flags--"]:
-    options = command.parser.option_list_all
-    print(json.dumps([[o._short_opts + o._long_opts, o.takes_value(), o.action] for o in options]))
+if sys.argv[1] == "--flags--":
+    print(json.dumps({
+        name: [
+            [option._short_opts + option._long_opts, option.takes_value(), option.action]
+            for option in create_command(name).parser.option_list_all
+        ]
+        for name in sys.argv[2:]
+    }))
     raise SystemExit
+command = create_command(sys.argv[1], isolated="--isolated" in sys.argv)
 values, words = command.parser.parse_args(sys.argv[2:])
 known = {name: value for name, value in vars(values).items() if not name.startswith("_")}
 control = known.pop("format_control", None)
@@ -74,11 +79,11 @@ def ask_pip(words: list[str], environ: dict[str, str]) -> subprocess.CompletedPr
 
 @pytest.fixture(scope="module")
 def pips_options() -> dict[str, list[tuple[list[str], bool, str]]]:
-    answers = {}
-    for command in (INSTALL, DOWNLOAD, UNINSTALL, LIST, FREEZE, CONFIG, CACHE):
-        done = ask_pip([command, "--flags--"], dict(os.environ))
-        assert done.returncode == 0, done.stderr
-        answers[command] = json.loads(done.stdout)
+    commands = (INSTALL, DOWNLOAD, UNINSTALL, LIST, FREEZE, CONFIG, CACHE)
+    done = ask_pip(["--flags--", *commands], dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    answers: dict[str, list[tuple[list[str], bool, str]]] = json.loads(done.stdout)
+    assert set(answers) == set(commands)
     return answers
 
 
