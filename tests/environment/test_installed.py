@@ -33,9 +33,10 @@ def test_a_wheel_that_was_installed(tmp_path: Path) -> None:
 
 
 def test_names_and_versions_need_no_file(tmp_path: Path) -> None:
-    dist_info(tmp_path, "demo-name", "2.0", metadata="")
+    dist_info(tmp_path, "demo-name", "2.0", metadata="Name: other\nVersion: 3.0\n")
     found = one(tmp_path, "demo-name")
     assert found.version == Version("2.0")
+    assert (found.raw_name, found.metadata.version_text) == ("other", "3.0")
 
 
 def test_requested_and_installer(tmp_path: Path) -> None:
@@ -140,6 +141,15 @@ def test_a_developed_project_is_found_through_its_link(tmp_path: Path) -> None:
     assert (first.link, first.editable_location) == (link, project)
 
 
+def test_a_copy_of_a_project_is_not_the_one_that_is_linked(tmp_path: Path) -> None:
+    site, copy = tmp_path / "site", tmp_path / "copy"
+    site.mkdir()
+    developed(site, tmp_path / "project", "demo")
+    egg_info(copy, "demo", stem="demo")
+    first = installed([copy, site])["demo"]  # type: ignore[index]
+    assert (first.location, first.link, first.editable_location) == (copy, None, None)
+
+
 def test_a_relative_link_and_an_empty_one(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
@@ -229,6 +239,20 @@ def test_in_one_folder_a_whole_one_comes_before_a_broken_one(whole: str, tmp_pat
     assert one(tmp_path, "demo").version_text == whole
 
 
+def test_of_two_whole_ones_in_one_folder_the_file_systems_first_counts(tmp_path: Path) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        dist_info(tmp_path, "demo", version)
+    first = next(iter(scan([tmp_path])))
+    assert one(tmp_path, "demo").dist_info == first.dist_info
+
+
+def test_a_broken_one_hides_those_further_on(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    dist_info(first, "demo", "1.0", metadata="")
+    dist_info(second, "demo", "2.0")
+    assert installed([first, second])["demo"].version_text == "1.0"  # type: ignore[index]
+
+
 # --------------------------------------------------------------------------------------------
 # Files
 
@@ -275,8 +299,8 @@ def test_a_large_environment_is_scanned_in_a_blink(tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"demo_{number}-1.0.dist-info").mkdir()
         (tmp_path / f"demo_{number}").mkdir()
-    started = time.perf_counter()
+    started = time.process_time()
     found = installed([tmp_path])
     versions = {each.version_text for each in found.values()}
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
     assert (len(found), versions) == (300, {"1.0"})

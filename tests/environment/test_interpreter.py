@@ -187,6 +187,12 @@ def test_the_folder_that_python_m_puts_first_is_not_searched(tmp_path: Path) -> 
     assert str(tmp_path) not in listed
 
 
+def test_a_place_that_does_not_exist_yet_is_searched(tmp_path: Path) -> None:
+    made = make_venv(tmp_path / "env")
+    made.site.rmdir()
+    assert inspect(made.python).search_path[-1] == made.site
+
+
 def test_pythonpath_is_searched_as_the_python_itself_would(env: Venv, tmp_path: Path) -> None:
     asked = inspect(env.python, environ={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert asked.search_path[0] == tmp_path
@@ -215,7 +221,8 @@ def test_the_users_folder_is_reported_where_it_counts(tmp_path: Path) -> None:
     assert asked.user_site.is_relative_to(tmp_path)
     assert asked.user_site_enabled
     asked.user_site.mkdir(parents=True)
-    assert asked.user_site in inspect(base, environ=environ).search_path
+    assert inspect(base, environ=environ).search_path == asked.search_path
+    assert asked.search_path.index(asked.user_site) < asked.search_path.index(asked.site_packages)
     off = inspect(base, environ={**environ, "PYTHONNOUSERSITE": "1"})
     assert not off.user_site_enabled
     assert asked.user_site not in off.search_path

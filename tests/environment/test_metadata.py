@@ -197,8 +197,8 @@ def test_names_are_normalised_as_packaging_does(name: str) -> None:
 def test_a_hundred_are_read_in_a_blink() -> None:
     lines = "".join(f'Requires-Dist: dep{n} >=1.{n}; extra == "e"\n' for n in range(20))
     data = f"Name: demo\nVersion: 1\n{lines}\n{'Long words. ' * 4200}".encode()
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(100):
         parse_metadata(data, where="METADATA")
     # Some 5 ms; the bound is loose for busy machines, and far below parsing requirements.
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1

@@ -58,7 +58,7 @@ def _from_vcs(url: str, info: Mapping[str, Any], subdirectory: str | None) -> Di
 
 def _hashes(info: Mapping[str, Any]) -> dict[str, str]:
     hashes = info.get("hashes")
-    if isinstance(hashes, dict) and hashes:
+    if isinstance(hashes, dict):
         return {str(name): str(digest) for name, digest in hashes.items()}
     algorithm, _, digest = str(info.get("hash") or "").partition("=")  # the older form
     return {algorithm: digest} if digest else {}

@@ -56,8 +56,9 @@ class Interpreter:
 
     ``version`` is major, minor, micro; ``full_version`` is as PEP 508 has it (``3.13.0rc1``).
     ``search_path`` is where it looks for modules, in order, and so where distributions count as
-    installed. ``site_packages`` and ``scripts`` are where its default scheme puts modules and
-    programs (for any other place see :func:`kedge.environment.scheme.scheme_for`).
+    installed; the places it installs to are in it even before they exist. ``site_packages`` and
+    ``scripts`` are where its default scheme puts modules and programs (for any other place see
+    :func:`kedge.environment.scheme.scheme_for`).
     ``schemes`` is keyed by ``prefix``, ``user``, ``home`` and ``custom_prefix``.
     ``own`` marks the Python that runs kedge.
     """
@@ -219,7 +220,7 @@ def _interpreter(
         cache_tag=facts["cache_tag"],
         prefix=Path(facts["prefix"]),
         base_prefix=Path(facts["base_prefix"]),
-        search_path=tuple(Path(entry) for entry in dict.fromkeys(path) if entry),
+        search_path=tuple(_search_path(facts, path)),
         stdlib=Path(facts["stdlib"]),
         platstdlib=Path(facts["platstdlib"] or facts["stdlib"]),
         site_packages=Path(facts["site_packages"]),
@@ -231,6 +232,19 @@ def _interpreter(
         own=own,
         _reported=reported,
     )
+
+
+def _search_path(facts: Mapping[str, Any], path: Sequence[str]) -> list[Path]:
+    """The path without repetitions, with the places installed to that do not exist yet.
+
+    Python leaves out a folder that is not there when it starts; the first install makes it.
+    """
+    found = [entry for entry in dict.fromkeys(path) if entry]
+    if facts["site_packages"] not in found:
+        found.append(facts["site_packages"])
+    if facts["user_site"] and facts["user_site_enabled"] and facts["user_site"] not in found:
+        found.insert(found.index(facts["site_packages"]), facts["user_site"])
+    return [Path(entry) for entry in found]
 
 
 def _cwd() -> str | None:
