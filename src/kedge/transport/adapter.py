@@ -55,8 +55,8 @@ class PinnedRetry(Retry):
 class PinnedAdapter(HTTPAdapter):
     """Sends what requests prepared on the routes of a dialler.
 
-    ``retries`` None leaves repeating to the caller. ``verify`` is without effect, in either direction; a ``cert`` is refused, because urllib3 would
-    load it into the shared context.
+    ``retries`` None leaves repeating to the caller. ``verify`` is without effect, in either
+    direction; a ``cert`` is refused, because urllib3 would load it into the shared context.
     """
 
     def __init__(self, dialler: Dialler, *, timeout: float, retries: int | None) -> None:
@@ -141,6 +141,9 @@ class PinnedSession(requests.Session):
     """
 
     kedge_decision: TrustDecision
+    #: Off where the caller decides about redirects: requests would otherwise read the body of each
+    #: to prepare the next request, also when it is told not to follow.
+    follows_redirects = True
 
     def __init__(self, adapter: PinnedAdapter, auth: OriginAuth, user_agent: str) -> None:
         super().__init__()
@@ -160,7 +163,7 @@ class PinnedSession(requests.Session):
         return prepared
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        if not resp.is_redirect:
+        if not self.follows_redirects or not resp.is_redirect:
             return None
         source = locate(resp.url)
         target = redirect_target(source, resp.headers["location"])
@@ -192,9 +195,14 @@ def make_requests_session(
     sources: Sequence[CredentialSource],
     user_agent: str,
     *,
-    repeats: bool = True,
+    alone: bool = True,
 ) -> PinnedSession:
-    """See :func:`kedge.transport.requests_session`; ``repeats``: urllib3 repeats what may pass."""
-    retries = options.retries if repeats else None
+    """See :func:`kedge.transport.requests_session`.
+
+    ``alone`` sessions repeat and follow redirects by themselves; kedge's own does not.
+    """
+    retries = options.retries if alone else None
     adapter = PinnedAdapter(dialler, timeout=options.timeout, retries=retries)
-    return PinnedSession(adapter, OriginAuth(sources), user_agent)
+    session = PinnedSession(adapter, OriginAuth(sources), user_agent)
+    session.follows_redirects = alone
+    return session

@@ -139,7 +139,7 @@ def _first(chain: list[BaseException], kind: type[_E]) -> _E | None:
 def _hop(chain: list[BaseException], call: Call) -> Hop:
     if call.proxy is None:
         return Hop.SERVER
-    if _first(chain, urllib3_errors.ProxyError) or _first(chain, TunnelError):
+    if _first(chain, urllib3_errors.ProxyError):
         return Hop.PROXY
     if call.proxy.is_socks and _socks_error(chain):
         return Hop.PROXY

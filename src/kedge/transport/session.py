@@ -154,7 +154,7 @@ def make_session(
         Exchanger(
             decision=decision,
             # Without credentials: they are decided request by request, over redirects, too.
-            session=make_requests_session(dialler, options, (), agent, repeats=False),
+            session=make_requests_session(dialler, options, (), agent, alone=False),
             dialler=dialler,
             credentials=sources,
             policy=RetryPolicy(options.retries),
