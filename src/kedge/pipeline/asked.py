@@ -138,10 +138,13 @@ def formats_of(settings: Settings, files: ParsedFile) -> FormatControl:
 
 
 def releases_of(settings: Settings, files: ParsedFile) -> ReleaseControl:
-    """``--pre`` and its kin, the files' after the settings'."""
+    """``--pre``, ``--all-releases`` and ``--only-final``, the files' after the settings'."""
     control = ReleaseControl()
     if settings.value(table.PRE) or files.pre:
         control = control.all_releases(":all:")
+    for option, part in settings.in_order(table.ALL_RELEASES, table.ONLY_FINAL):
+        fold = control.all_releases if option is table.ALL_RELEASES else control.only_final
+        control = fold(part.value)
     for one in files.selections:
         option_name, value = one.value
         if option_name == "--all-releases":
