@@ -58,6 +58,44 @@ WORDS = (
 parts = st.sampled_from([*WORDS.split(), ""])
 
 
+WHEELS = [
+    "spam_eggs-1.0-py3-none-any.whl",
+    "spam_eggs-1.0-1-py3-none-any.whl",
+    "spam_eggs-1.0-1-2-py3-none-any.whl",
+    "spam_eggs-1.0-py3-none.whl",
+    "spam_eggs-1.0-x1-py3-none-any.whl",
+    "spam_eggs-1.0-py3-none-a.whl",
+    "spam_eggs-1.0-py3-none-.whl",
+    "spam__eggs-1.0-py3-none-any.whl",
+    "spam_eggs-one-py3-none-any.whl",
+    "spam_eggs-1.0-py3-none-any.zip",
+    "spam_eggs-1.0-py3-none-any",
+]
+
+
+@pytest.mark.parametrize("filename", WHEELS)
+def test_these_wheel_names_are_judged_as_packaging_judges_them(filename: str) -> None:
+    try:
+        expected = parse_wheel_filename(filename)[1]
+    except InvalidWheelFilename:
+        expected = None
+    assert wheel_version(filename, NAME) == expected
+
+
+def test_a_wheel_named_by_an_egg_fragment_is_no_wheel() -> None:
+    # What it is installed as would not be what its file name says.
+    link = Link(url="https://f.example/x.whl", filename="x.whl", egg="spam_eggs-3.0")
+    (file,) = files_of(NAME, [link], index="", page_verified=True)
+    assert (file.is_wheel, file.tags) == (False, frozenset())
+
+
+def test_a_file_says_where_it_is_from() -> None:
+    assert str(a_file("spam-eggs", "spam_eggs-1.0.zip")) == "spam_eggs-1.0.zip from an index"
+    direct = direct_file("https://u:pw@f.example/spam_eggs-1.0-py3-none-any.whl")
+    assert str(direct).endswith("from https://u:****@f.example/spam_eggs-1.0-py3-none-any.whl")
+    assert direct.page_verified
+
+
 @settings(deadline=None)
 @given(st.lists(parts, min_size=3, max_size=7).map("-".join), st.sampled_from([".whl", ".WHL", ""]))
 def test_wheel_names_are_judged_as_packaging_judges_them(stem: str, extension: str) -> None:

@@ -13,6 +13,7 @@ from kedge.errors import PageError
 from kedge.index.files import files_of
 from kedge.index.links import Link
 from kedge.index.pages import ACCEPT, HTML, JSON, check_version, content_type, read_page
+from kedge.index.simple_html import parse_html
 
 URL = "https://i.example/simple/spam/"
 DIGEST = "ab" * 32
@@ -42,6 +43,8 @@ ANCHORS = [
         id="the new name wins",
     ),
     pytest.param('<a href="a.zip" data-core-metadata="true">', id="metadata without digest"),
+    pytest.param('<a href="a.zip" data-core-metadata="blake3=00">', id="metadata, unknown digest"),
+    pytest.param('<a href="a.zip" data-core-metadata="sha256=">', id="metadata, empty digest"),
     pytest.param('<a href="a.zip" data-gpg-sig="true">', id="gpg-sig is nothing"),
     pytest.param("<a name=top>no link</a><a href=''>neither</a>", id="no links"),
     pytest.param("<!-- <a href='a.zip'> -->", id="comment"),
@@ -147,6 +150,16 @@ def test_a_valueless_yanked_attribute_means_yanked() -> None:
     assert [link.yanked for link in page.links] == ["", None]
 
 
+def test_metadata_that_is_denied_is_not_there() -> None:
+    page = read_page(URL, {"Content-Type": HTML}, b"<a href=a.zip data-core-metadata=False>")
+    assert page.links[0].metadata is None
+
+
+def test_the_title_is_the_first_one() -> None:
+    page = parse_html("before<title>One\n page</title>after<svg><title>Two</title></svg>", URL)
+    assert page.title == "One page"
+
+
 def test_a_link_that_is_no_url_is_passed_over() -> None:
     body = b"<a href='http://[x/a.zip'>a</a><a href=b.zip>b</a>"
     assert [link.filename for link in read_page(URL, {"Content-Type": HTML}, body).links] == [
@@ -242,11 +255,20 @@ def test_a_page_of_an_index_may_be_bare(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("version", "warned"),
-    [(None, False), ("1.0", False), ("1.4", False), ("1.99", True), ("nonsense", False)],
+    [
+        (None, False),
+        ("1.0", False),
+        ("1.4", False),
+        ("1.5", True),
+        ("1.99", True),
+        ("nonsense", False),
+        ("x.99", False),
+        ("1.x", False),
+    ],
 )
 def test_minor_versions_warn(version: str | None, warned: bool) -> None:
     warning = check_version(version, URL)
-    assert bool(warning) is warned
+    assert (warning != "") is warned
     assert not warned or (version is not None and version in warning)
 
 

@@ -115,5 +115,6 @@ def _metadata(anchor: dict[str, str | None]) -> Pairs | None:
         value = anchor.get("data-dist-info-metadata")
     if value is None or value.lower() == "false":
         return None
-    name, _, digest = value.partition("=")
-    return ((name, digest),) if digest and name in KNOWN_HASHES else ()
+    name, equals, digest = value.partition("=")
+    # An empty digest is kept, and never matches: it must not turn the check off.
+    return ((name, digest),) if equals and name in KNOWN_HASHES else ()
