@@ -175,7 +175,7 @@ class TestDescription:
         gone = authority("Rejected", validity=Validity(-1, 2))
         bundle = tmp_path / "bundle.pem"
         bundle.write_bytes(
-            pem_file(late, soon, late) + trusted_block(gone, reject=[SERVER_AUTH]) + gone.pem
+            pem_file(late, gone, soon, late) + trusted_block(gone, reject=[SERVER_AUTH]) + gone.pem
         )
         (source,) = trust.describe(load(bundle))
         assert source.source.kind is StoreKind.BUNDLE

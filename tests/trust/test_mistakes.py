@@ -175,9 +175,14 @@ class TestFolders:
         assert error.path == str(tmp_path)
         assert "without any certificate" in error.message
 
-    def test_a_damaged_file_is_not_foreign(self, tmp_path: Path, private_ca: Authority) -> None:
+    @pytest.mark.parametrize(
+        ("old", "new"), [(b"M", b""), (b"-----BEGIN", b"----BEGIN")], ids=["inside", "marker"]
+    )
+    def test_a_damaged_file_is_not_foreign(
+        self, old: bytes, new: bytes, tmp_path: Path, private_ca: Authority
+    ) -> None:
         private_ca.write_pem(tmp_path / "good.pem")
-        (tmp_path / "worse.pem").write_bytes(CA.pem.replace(b"M", b"", 1))
+        (tmp_path / "worse.pem").write_bytes(CA.pem.replace(old, new, 1))
         assert refused(tmp_path).path == str(tmp_path / "worse.pem")
 
 

@@ -103,6 +103,7 @@ CASES = {
     "UTF-16 as the file": Store(A.pem.decode().encode("utf-16"), ({f"{HB}.0": B.pem},), False),
     "a BOM before the only block": Store(b"\xef\xbb\xbf" + A.pem, ({f"{HB}.0": B.pem},), True),
     "a BOM before another block": Store(b"\xef\xbb\xbf" + B.pem + A.pem, ({},), True),
+    "the block behind a BOM": Store(b"\xef\xbb\xbf" + A.pem + B.pem, ({},), True),
     "BEGIN indented": Store(B.pem + b" " + A.pem, ({},), False),
     "a key in the file": Store(A.key_pem + A.pem, ({},), True),
     "trusted for servers": Store(trusted_block(A, trust=[SERVER_AUTH]), ({},), True),

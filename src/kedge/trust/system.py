@@ -9,7 +9,6 @@ A file that OpenSSL would pass over in silence is passed over here too, with a w
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import ssl
@@ -166,7 +165,7 @@ def _read_as_openssl(path: str, warnings: list[str]) -> tuple[Block, ...]:
         return ()
     blocks = pem.split(raw.decode("latin-1").replace("\r\n", "\n"))
     plain = all(block.is_certificate and not block.flaw for block in blocks)
-    if blocks and plain and b"\0" not in raw and not raw.startswith(codecs.BOM_UTF8):
+    if blocks and plain and b"\0" not in raw:
         return blocks  # judged with all the rest, in one go
     context = openssl.new_store()
     try:
