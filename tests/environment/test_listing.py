@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import Version
@@ -49,6 +50,13 @@ def test_broken_ones_are_listed_with_what_their_folder_tells(tmp_path: Path) -> 
         "bare      1.5",
         "other     1.0",
     ]
+
+
+def test_a_python_without_a_users_place_has_nothing_there(tmp_path: Path) -> None:
+    dist_info(tmp_path, "demo")
+    found = installed([tmp_path]).values()
+    without = replace(current(), user_site=None)
+    assert select(found, Selection(user=True), interpreter=without) == ()
 
 
 def test_what_cannot_be_checked_is_told(tmp_path: Path) -> None:
