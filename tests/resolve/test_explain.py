@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kedge.errors import ConflictError, NotFoundError, ResolutionError
+from kedge.errors import ConflictError, NeedsBuildError, NotFoundError, ResolutionError
 from kedge.resolve import FormatControl, ReleaseControl
 from support.shelf import Shelf, asked_for, on_disk
 
@@ -229,3 +229,22 @@ def test_a_url_in_a_conflict_shows_no_credentials() -> None:
     told = _fails(shelf, "app", f"lib @ {url}")
     assert "files.test/lib-1.5" in told
     assert "secret" not in told
+
+
+def _source_only(version: str) -> Shelf:
+    """``lib`` has a wheel for 1.0 only, and ``app`` requires it; asking for a build fails."""
+    shelf = Shelf().add("app", "1.0", requires=[f"lib{version}"]).add("lib", "1.0")
+    shelf.add("lib", "2.0", sdist=True)
+    shelf.failures["lib-2.0.tar.gz"] = NeedsBuildError("Build it.", filename="lib-2.0.tar.gz")
+    return shelf
+
+
+@pytest.mark.parametrize(("version", "offered"), [("", True), (">=2", False)])
+def test_what_needs_a_build_is_told_with_the_way_to_it(version: str, *, offered: bool) -> None:
+    with pytest.raises(NeedsBuildError) as caught:
+        _source_only(version).resolve(asked_for("app", line=3))
+    assert caught.value.filename == "lib-2.0.tar.gz"
+    assert "app 1.0" in caught.value.message
+    assert "requirements.txt, line 3" in caught.value.message
+    # An older wheel is offered only if nobody requires a newer one.
+    assert ("--only-binary lib" in (caught.value.hint or "")) is offered

@@ -151,14 +151,6 @@ def _platforms(files: Iterable[IndexFile]) -> list[str]:
     return sorted({"-".join(file.filename[: -len(".whl")].split("-")[-3:]) for file in files})
 
 
-def newest_wheel(catalogue: Catalogue) -> Version | None:
-    """The newest version that has a wheel which could be chosen here."""
-    for version in catalogue.versions:
-        if any(file.is_wheel and file.yanked is None for file in catalogue.usable(version)):
-            return version
-    return None
-
-
 def list_some(items: Iterable[object], last: str = "and") -> str:
     """The first few, and how many more: ``3, 2 and 1``.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kedge.errors import ConflictError, NotFoundError, ResolutionError
+from kedge.errors import ConflictError, NeedsBuildError, NotFoundError, ResolutionError
 from kedge.model import redact_url
 from kedge.requirements import redact_text
 from kedge.resolve.availability import Absence, list_some, why_absent
@@ -67,6 +67,25 @@ class Explainer:
         if decisive or len(hopeless) == len(causes):
             return self._missing(decisive or hopeless)
         return self._conflict(causes)
+
+    def build_needed(self, candidate: Candidate, error: NeedsBuildError) -> NeedsBuildError:
+        """The same, with who required it, and whether another choice would do without."""
+        demands = (demand for demand, _ in self._journal.demands_on(candidate))
+        limits = [demand.specifier for demand in demands if isinstance(demand, SpecifierDemand)]
+        wanted = self._library.wanted(candidate.name, limits)
+        files = self._library.catalogue(candidate.name).matching(wanted)
+        wheel = next((file for file in files if file.is_wheel), None)
+        hint = error.hint
+        if wheel is not None:
+            hint = (
+                f"--only-binary {candidate.name}, or --prefer-binary, chooses {wheel.version}, the "
+                "newest version with a wheel that fits."
+            )
+        return NeedsBuildError(
+            f"{error.message.removesuffix('.')}{self._chain(candidate)}.",
+            filename=error.filename,
+            hint=hint,
+        )
 
     def _essential(self, information: Iterable[Information]) -> Iterator[Cause]:
         """The causes without what only passes on another's demand, and without what was met."""

@@ -20,7 +20,7 @@ from kedge.resolve.report import ResolveReporter, notice_after
 from kedge.resolve.resolution import Resolution, read_off
 from kedge.resolve.scout import Scout
 from kedge.resolve.target import Target
-from kedge.resolve.universe import Universe
+from kedge.resolve.universe import BuildWantedError, Universe
 
 if TYPE_CHECKING:
     from resolvelib.resolvers import Criterion
@@ -65,14 +65,16 @@ def resolve(
     scout = Scout(library, threads=threads, prefers_installed=provider.prefers_installed)
     universe.upcoming = scout.fetch
     journal = Journal()
+    explainer = Explainer(library, source, journal, constraints=constraints, target=target)
     engine = Engine(provider, _Teller(reporter, journal, scout))
     for root in roots:
         _tell_scout(scout, root)
     try:
         state = engine.resolve(roots, max_rounds=max_rounds)
     except ResolutionImpossible as error:
-        explainer = Explainer(library, source, journal, constraints=constraints, target=target)
         raise explainer.error(error.causes) from error
+    except BuildWantedError as error:
+        raise explainer.build_needed(error.candidate, error.error) from error.error
     except ResolutionTooDeep as error:
         raise _gave_up(max_rounds, journal) from error
     finally:

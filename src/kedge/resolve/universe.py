@@ -15,7 +15,6 @@ from packaging.utils import NormalizedName, canonicalize_name
 from kedge.errors import NeedsBuildError, ResolutionError
 from kedge.model import Hashes, redact_url
 from kedge.requirements import refuse_builds
-from kedge.resolve.availability import newest_wheel
 from kedge.resolve.candidates import (
     Base,
     Candidate,
@@ -51,6 +50,15 @@ if TYPE_CHECKING:
 
 Extras = frozenset[NormalizedName]
 NO_EXTRAS: Extras = frozenset()
+
+
+class BuildWantedError(Exception):
+    """The engine chose something that only a build can describe. Never leaves this layer."""
+
+    def __init__(self, candidate: Candidate, error: NeedsBuildError) -> None:
+        super().__init__(str(candidate))
+        self.candidate = candidate
+        self.error = error
 
 
 class Universe:
@@ -285,6 +293,8 @@ class Universe:
                 known = tuple(self._demands_of(candidate))
             except UnusableFileError as error:
                 known = (self._discard(candidate, str(error)),)
+            except NeedsBuildError as error:
+                raise BuildWantedError(candidate, error) from error
             self._dependencies[id(candidate)] = known
         return known
 
@@ -296,7 +306,7 @@ class Universe:
                 yield from self._requires(candidate.distribution.metadata, NO_EXTRAS)
             case FileCandidate():
                 check_hashed(candidate, self._problem, self._hashes)
-                metadata = self._metadata(candidate.file)
+                metadata = self._library.metadata(candidate.file)
                 if metadata.requires_python and not self._problem.ignore_requires_python:
                     fits = self._target.fits_python(metadata.requires_python)
                     yield PythonDemand(metadata.requires_python, self._python if fits else None)
@@ -311,27 +321,13 @@ class Universe:
             return
         if isinstance(base, FileCandidate):
             check_hashed(base, self._problem, self._hashes)
-            metadata = self._metadata(base.file)
+            metadata = self._library.metadata(base.file)
         else:
             metadata = base.distribution.metadata
         provided = {canonicalize_name(extra) for extra in metadata.provides_extra}
         for extra in sorted(candidate.extras - provided):
             self._reporter.warn(f"{base.name} {base.version} has no extra named {extra}.")
         yield from self._requires(metadata, candidate.extras & provided)
-
-    def _metadata(self, file: IndexFile) -> CoreMetadata:
-        try:
-            return self._library.metadata(file)
-        except NeedsBuildError as error:
-            older = newest_wheel(self._library.catalogue(file.name))
-            if older is None or self._problem.prefer_binary:
-                raise
-            raise NeedsBuildError(
-                error.message,
-                filename=error.filename,
-                hint=f"The newest version with a wheel for this environment is {older}: "
-                f"--only-binary {file.name}, or --prefer-binary, chooses that one.",
-            ) from error
 
     def _requires(self, metadata: CoreMetadata, extras: Extras) -> Iterator[Demand]:
         for requirement in self._library.requirements(metadata, extras):
