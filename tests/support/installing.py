@@ -27,7 +27,8 @@ from kedge.cache import Cache, open_cache
 from kedge.environment.installed import InstalledDistribution, installed
 from kedge.environment.interpreter import Interpreter, inspect
 from kedge.environment.scheme import Scheme, scheme_for
-from kedge.install import Addition, InstallReporter, Plan, carry_out, recover, unpack
+from kedge.install import Addition, InstallReporter, Plan, carry_out, recover
+from kedge.install.unpack import unpack
 from support.venvs import Venv, make_venv
 from support.wheels import Artifact
 
@@ -160,7 +161,7 @@ def forked(act: Callable[[], object], *, at: int, do: Callable[[], None]) -> End
         os.close(reading)
         _child(act, at, do, writing)
     os.close(writing)
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         said = pipe.read().decode()
     _, status = os.waitpid(child, 0)
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL

@@ -1,6 +1,7 @@
 """Wheels into an environment, and out of it, as transactions.
 
-:func:`unpack` checks an archive and unpacks it into the cache; :func:`carry_out` makes an
+:func:`kedge.install.unpack.unpack` checks an archive and unpacks it into the cache;
+:func:`carry_out` makes an
 environment what a :class:`Plan` says, whole or not at all; :func:`recover` puts right what a
 killed process left, and is to be called before anything looks at an environment. Nothing here
 chooses versions or touches the network.
@@ -15,7 +16,6 @@ from kedge.install.plan import (
     Plan,
 )
 from kedge.install.transaction import carry_out, observe, recover
-from kedge.install.unpack import unpack
 
 __all__ = [
     "Addition",
@@ -27,5 +27,4 @@ __all__ = [
     "carry_out",
     "observe",
     "recover",
-    "unpack",
 ]

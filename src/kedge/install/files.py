@@ -120,19 +120,20 @@ def current_umask() -> int:
 class FileSystems:
     """Between which folders a rename is possible: those with the same key.
 
+    ``mounts`` are the mount points, where they can be known: no rename moves one of them.
     The device alone does not tell: a bind mount has the device of what it shows, and yet no
     rename crosses it. On Linux the mounts are looked up; elsewhere the device has to do.
     """
 
     def __init__(self) -> None:
-        self._mounts = _mount_points()
+        self.mounts = _mount_points()
 
     def key(self, folder: str) -> tuple[int, str]:
         """The key of an existing folder."""
         return os.stat(folder).st_dev, self._mount(real(folder))
 
     def _mount(self, path: str) -> str:
-        while path not in self._mounts:
+        while path not in self.mounts:
             parent = os.path.dirname(path)
             if parent == path:
                 break

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kedge.model import DirectUrl
@@ -97,9 +97,9 @@ def record_line(path: str, digest: str = "", size: int | str = "") -> str:
     return f"{path},sha256={digest},{size}\n" if digest else f"{path},,\n"
 
 
-def record_text(lines: Iterable[str]) -> bytes:
-    """A whole RECORD of such lines, sorted, each once."""
-    return "".join(sorted(set(lines))).encode()
+def record_text(lines: Mapping[str, str]) -> bytes:
+    """A whole RECORD of such lines, by path, sorted by it."""
+    return "".join(lines[path] for path in sorted(lines)).encode()
 
 
 def parse_wheel_file(data: bytes) -> dict[str, list[str]]:

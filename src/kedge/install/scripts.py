@@ -100,12 +100,10 @@ def launcher_kind(platform: str) -> str | None:
 
 
 def _windows_wrapper(entry_point: EntryPoint, executable: str, launcher: str) -> tuple[str, bytes]:
-    from typing import cast
-
-    from installer.scripts import LauncherKind, Script
+    from installer.scripts import Script
 
     section = "gui" if entry_point.is_gui else "console"
     script = Script(entry_point.name, entry_point.module, entry_point.attr, section)  # type: ignore[arg-type]
     if " " in executable:
         executable = f'"{executable}"'
-    return script.generate(executable, cast("LauncherKind", launcher))
+    return script.generate(executable, launcher)  # type: ignore[arg-type]

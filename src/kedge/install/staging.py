@@ -20,7 +20,7 @@ from kedge.errors import DamagedEntryError
 from kedge.install import files
 from kedge.install.entry_points import EntryPoint, parse_entry_points
 from kedge.install.link import Job, Linker
-from kedge.install.plan import Addition, InstallReporter, Plan
+from kedge.install.plan import Addition, InstallReporter, LinkMode, Plan
 from kedge.install.records import direct_url_json, record_line, record_text, spelled
 from kedge.install.scripts import launcher_kind, replaces_wrapper, with_shebang, wrapper
 from kedge.install.workspace import Workspace
@@ -134,7 +134,7 @@ class Staging:
             self._linkers[area.folder] = linker
         before = linker.way
         linker.place(sha256, jobs)
-        if linker.way is not before:
+        if linker.way is not before and self._plan.link_mode is not LinkMode.AUTO:
             self._reporter.link_mode(linker.way)
 
     def write(self, path: str, data: bytes, *, executable: bool = False) -> None:
@@ -164,7 +164,7 @@ class _StagedWheel:
         self._tree = os.fspath(addition.wheel.tree)
         self._roots = roots
         self._library = roots["purelib" if self._manifest.root_is_purelib else "platlib"]
-        self._lines: list[str] = []
+        self._lines: dict[str, str] = {}  # of RECORD, by path: a later file replaces an earlier
 
     def run(self) -> None:
         in_root, in_data = self._sorted_files()
@@ -217,7 +217,8 @@ class _StagedWheel:
                 folder = parent
                 self._staging.make(f"{staged_root}/{parent}" if parent else staged_root)
             jobs.append((f"{self._tree}/{entry.path}", f"{staged_root}/{path}", entry))
-            self._lines.append(record_line(prefix + path, entry.digest, entry.size))
+            recorded = prefix + path
+            self._lines[recorded] = record_line(recorded, entry.digest, entry.size)
         self._staging.link(self._addition.wheel.sha256, root, jobs)
 
     def _prefix(self, root: str) -> str:
@@ -251,7 +252,8 @@ class _StagedWheel:
     def _write(self, root: str, path: str, data: bytes, *, executable: bool = False) -> None:
         self._staging.write(f"{self._staging.place(root)}/{path}", data, executable=executable)
         digest = spelled(hashlib.sha256(data).digest())
-        self._lines.append(record_line(self._prefix(root) + path, digest, len(data)))
+        recorded = self._prefix(root) + path
+        self._lines[recorded] = record_line(recorded, digest, len(data))
 
     # Programs
 
@@ -294,7 +296,7 @@ class _StagedWheel:
         for entry in bytecode.files:
             self._staging.make(f"{staged_root}/{entry.path.rpartition('/')[0]}")
             jobs.append((f"{bytecode.tree}/{entry.path}", f"{staged_root}/{entry.path}", entry))
-            self._lines.append(record_line(entry.path))  # without a digest, as pip
+            self._lines[entry.path] = record_line(entry.path)  # without a digest, as pip
         self._staging.link(self._addition.wheel.sha256, self._library, jobs)
 
     def _write_info(self) -> None:
@@ -305,7 +307,7 @@ class _StagedWheel:
         if self._addition.direct_url is not None:
             data = direct_url_json(self._addition.direct_url)
             self._write(self._library, f"{info}/direct_url.json", data)
-        self._lines.append(record_line(f"{info}/RECORD"))
+        self._lines[f"{info}/RECORD"] = record_line(f"{info}/RECORD")
         path = f"{self._staging.place(self._library)}/{info}/RECORD"
         self._staging.write(path, record_text(self._lines))
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kedge.cache import Bytecode, WheelStore
@@ -92,19 +92,13 @@ def observe(scheme: Scheme) -> Observation:
 
     For :attr:`Plan.observed`: to be taken before looking at what is installed.
     """
-    seen = set()
+    seen: set[tuple[str, int, int]] = set()
     for folder in {files.real(path) for path in scheme.libraries}:
-        try:
-            entries = list(os.scandir(folder))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg")):
-                try:
+        with suppress(OSError):
+            for entry in os.scandir(folder):
+                if entry.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg")):
                     status = entry.stat(follow_symlinks=False)
-                except OSError:
-                    continue
-                seen.add((entry.name, entry.inode(), status.st_mtime_ns))
+                    seen.add((entry.name, entry.inode(), status.st_mtime_ns))
     return Observation(frozenset(seen))
 
 
@@ -168,7 +162,8 @@ class _Transaction:
             target=files.real(plan.scheme.purelib) if is_target else "",
             shared=shared_folders(plan) if is_target else (),
         )
-        for path in uninstall.paths_to_move(removal, bounds.kept):
+        kept = bounds.kept | self._workspace.file_systems.mounts
+        for path in uninstall.paths_to_move(removal, kept):
             merge.remove(path)
         if plan.existing is Existing.REPLACE:
             for path in superseded(plan):
@@ -200,13 +195,12 @@ class _Transaction:
     def _roll_back(self, cause: BaseException) -> None:
         """Undo everything; a Ctrl-C meanwhile does not stop it halfway."""
         journal = self._workspace.journal
-        while journal.is_open:  # it is not when the failure came before the first change
-            try:
-                undo(journal)
-            except KeyboardInterrupt:
-                continue
-            except OSError as exc:
-                raise _not_restored(self._workspace.folder, exc) from cause
+        try:
+            while journal.is_open:  # it is not when the failure came before the first change
+                with suppress(KeyboardInterrupt):
+                    undo(journal)
+        except OSError as exc:
+            raise _not_restored(self._workspace.folder, exc) from cause
 
     def _clean(self) -> None:
         """Delete what is private. What cannot be deleted now is deleted by the next process."""
