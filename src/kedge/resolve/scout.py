@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from kedge.errors import KedgeError
-from kedge.resolve.library import Library, UnusableFileError
+from kedge.resolve.library import Library
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -135,6 +134,7 @@ class Scout:
                     return
             if job is None:
                 return
-            # What fails here fails again, and is told, when the engine asks for it.
-            with contextlib.suppress(KedgeError, UnusableFileError):
+            # What fails here fails again, and is told, when the engine asks for it; whatever it is,
+            # it is no news yet.
+            with contextlib.suppress(Exception):
                 job()
