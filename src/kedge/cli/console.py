@@ -90,11 +90,11 @@ class Console:
         with self._lock:
             if text not in self._warned:
                 self._warned.add(text)
-                self.say(f"{self.paint('warning:', _YELLOW)} {text}", level=WARNING)
+                self.say(f"{self.paint('warning:', _YELLOW)} {sentence(text)}", level=WARNING)
 
     def error(self, text: str) -> None:
         """An error is shown at every verbosity but ``-qqq``."""
-        self.say(f"{self.paint('error:', _RED)} {text}", level=ERROR)
+        self.say(f"{self.paint('error:', _RED)} {sentence(text)}", level=ERROR)
 
     def hint(self, text: str) -> None:
         self.say(f"\n{self.paint('hint:', _CYAN)} {text}", level=ERROR)
@@ -121,6 +121,16 @@ class Console:
             with suppress(OSError):
                 self._log.write(_without_color(text) + "\n")
                 self._log.flush()
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop, as far as it may have them.
+
+    >>> sentence("the bundle a.pem does not exist"), sentence("./x is no requirement.")
+    ('The bundle a.pem does not exist.', './x is no requirement.')
+    """
+    first = text[:1].upper() if text[:1].isalpha() else text[:1]
+    return f"{first}{text[1:]}" + ("" if text.endswith((".", "?", "!", ":")) else ".")
 
 
 def _open_log(path: Path) -> TextIO:

@@ -1,0 +1,89 @@
+"""Two streams, a log, and colour only where it is wanted."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from kedge.cli.console import Console, wants_color
+from kedge.errors import UsageError
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "declined", "wanted"),
+    [
+        pytest.param(Terminal(), {}, False, True, id="terminal"),
+        pytest.param(io.StringIO(), {}, False, False, id="pipe"),
+        pytest.param(io.StringIO(), {"FORCE_COLOR": "1"}, False, True, id="forced"),
+        pytest.param(Terminal(), {"NO_COLOR": "1"}, False, False, id="NO_COLOR"),
+        pytest.param(Terminal(), {"NO_COLOR": ""}, False, True, id="empty-NO_COLOR"),
+        pytest.param(Terminal(), {"TERM": "dumb"}, False, False, id="dumb"),
+        pytest.param(Terminal(), {"FORCE_COLOR": "1"}, True, False, id="--no-color"),
+    ],
+)
+def test_colour(stream: io.StringIO, environ: dict[str, str], declined: bool, wanted: bool) -> None:
+    assert wants_color(stream, environ, no_color=declined) is wanted
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "shown"),
+    [
+        (-3, []),
+        (-2, ["error"]),
+        (-1, ["error", "warning"]),
+        (0, ["error", "warning", "said"]),
+        (1, ["error", "warning", "said", "detail"]),
+        (2, ["error", "warning", "said", "detail", "debug"]),
+    ],
+)
+def test_verbosity(verbosity: int, shown: list[str]) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    console = Console(verbosity=verbosity, out=out, err=err)
+    console.error("error")
+    console.warn("warning")
+    console.say("said")
+    console.detail("detail")
+    console.debug("debug")
+    console.result("result")
+    words = ("error", "warning", "said", "detail", "debug")
+    lowered = err.getvalue().lower()
+    assert [word for word in words if word in lowered] == shown
+    assert out.getvalue() == "result\n"
+
+
+def test_a_warning_is_given_once() -> None:
+    err = io.StringIO()
+    console = Console(err=err)
+    console.warn("the same")
+    console.warn("the same")
+    assert err.getvalue().count("\n") == 1
+
+
+def test_the_log_has_everything_without_colour(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "kedge.log"
+    console = Console(err=io.StringIO(), out=io.StringIO())
+    console.configure(verbosity=-3, color=True, log=log)
+    console.error("wrong")
+    console.debug("small")
+    console.result("printed")
+    console.close()
+    assert log.read_text().splitlines() == ["error: Wrong.", "small", "printed"]
+
+
+def test_a_log_that_cannot_be_written_is_a_wrong_option(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=str(tmp_path)):
+        Console().configure(verbosity=0, color=False, log=tmp_path)
+
+
+def test_what_the_terminal_cannot_show_is_escaped() -> None:
+    raw = io.BytesIO()
+    console = Console(out=io.TextIOWrapper(raw, encoding="ascii"))
+    console.result("Grüße")
+    assert raw.getvalue() == b"Gr\\xfc\\xdfe\n"

@@ -1,0 +1,160 @@
+"""What joining the layers must keep: when to connect, what to cache, what to tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kedge.cache import open_cache
+from support.indexes import SimpleIndex
+from support.servers import Server
+from support.venvs import Venv
+
+Run = Callable[..., int]
+
+
+def cached(cache: Path) -> set[str]:
+    return {f"{wheel.name} {wheel.version}" for wheel in open_cache(cache).list()}
+
+
+def files_fetched(server: Server) -> list[str]:
+    return [path for path in server.paths if path.endswith(".whl")]
+
+
+def test_a_second_environment_needs_no_file_again(
+    run: Run, server: Server, bundle: Path, venv: Venv, another: Venv
+) -> None:
+    assert run("install", venv, "outer", "--cert", bundle) == 0
+    assert len(files_fetched(server)) == 2
+    server.forget()
+    assert run("install", another, "outer", "--cert", bundle) == 0
+    assert files_fetched(server) == []
+    assert another.versions() == venv.versions() == {"outer": "1.0", "inner": "2.0"}
+
+
+def test_what_is_installed_is_found_without_a_connection(
+    run: Run, server: Server, bundle: Path, venv: Venv
+) -> None:
+    run("install", venv, "outer", "--cert", bundle)
+    before = server.connections
+    # Not even the bundle is looked at: nothing will be asked of anybody.
+    assert run("install", venv, "outer", "--cert", "/nowhere/at-all.pem") == 0
+    assert server.connections == before
+
+
+class TestDamage:
+    def test_a_damaged_entry_is_fetched_again(
+        self, run: Run, server: Server, bundle: Path, venv: Venv, another: Venv, cache: Path
+    ) -> None:
+        run("install", venv, "inner", "--cert", bundle, "--link-mode", "copy")
+        [damaged] = cache.rglob("inner/__init__.py")
+        damaged.write_text("raise SystemExit('damaged')\n")
+        server.forget()
+        assert run("install", another, "inner", "--cert", bundle) == 0
+        assert len(files_fetched(server)) == 1
+        assert another.run("-c", "import inner; print(inner.__version__)").strip() == "2.0"
+
+
+class TestUnverified:
+    """What nothing trusted vouches for is installed, as the user asked, and not kept."""
+
+    def test_is_not_cached(
+        self, run: Run, server: Server, venv: Venv, cache: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("install", venv, "outer", "--trusted-host", "127.0.0.1") == 1
+        assert run("install", venv, "outer", "--trusted-host", "localhost") == 0
+        assert venv.versions() == {"outer": "1.0", "inner": "2.0"}
+        assert cached(cache) == set()
+        assert open_cache(cache).info().pages == 0
+        assert open_cache(cache).info().metadata == 0
+        assert "localhost" in capsys.readouterr().err
+
+    def test_is_cached_under_the_users_own_digest(
+        self, run: Run, index: SimpleIndex, venv: Venv, cache: Path, tmp_path: Path
+    ) -> None:
+        inner = next(file for file in index.files if file.filename.startswith("inner-2"))
+        listed = tmp_path / "requirements.txt"
+        listed.write_text(f"inner==2.0 {inner.hash_option}\n")
+        assert run("install", venv, "-r", listed, "--trusted-host", "localhost") == 0
+        assert cached(cache) == {"inner 2.0"}
+
+    def test_does_not_make_a_cached_file_of_a_verified_page_suspect(
+        self, run: Run, server: Server, bundle: Path, venv: Venv, another: Venv
+    ) -> None:
+        run("install", venv, "inner", "--cert", bundle)
+        server.forget()
+        # The page is not verified now, so its word for a digest is not taken.
+        assert run("install", another, "inner", "--trusted-host", "localhost") == 0
+        assert len(files_fetched(server)) == 1
+
+
+class TestRequirementsFiles:
+    def test_name_the_index_and_the_trusted_host(
+        self, run: Run, server: Server, venv: Venv, tmp_path: Path
+    ) -> None:
+        listed = tmp_path / "requirements.txt"
+        listed.write_text(f"--index-url {server.url}/simple/\n--trusted-host localhost\ninner<2\n")
+        assert run("install", venv, "-r", listed, "-i", "https://127.0.0.1:9/simple") == 0
+        assert venv.versions() == {"inner": "1.0"}
+
+    def test_may_lie_on_the_server_itself(
+        self, run: Run, server: Server, index: SimpleIndex, bundle: Path, venv: Venv
+    ) -> None:
+        from support.servers import Response
+
+        index.pages["asked"] = Response(200, b"inner==1.0\n", {"Content-Type": "text/plain"})
+        url = f"{server.url}/simple/asked/"
+        assert run("install", venv, "-r", url, "--cert", bundle) == 0
+        assert venv.versions() == {"inner": "1.0"}
+
+
+class TestDryRun:
+    def test_changes_nothing_and_prints_what_a_constraints_file_takes(
+        self,
+        run: Run,
+        bundle: Path,
+        venv: Venv,
+        cache: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        before = venv.snapshot()
+        assert run("install", venv, "outer", "--cert", bundle, "--dry-run") == 0
+        assert capsys.readouterr().out.splitlines() == ["inner==2.0", "outer==1.0"]
+        assert venv.snapshot() == before
+        assert cached(cache) == set()
+
+
+class TestReport:
+    @pytest.fixture(params=["--dry-run", None], ids=["dry", "for-good"])
+    def report(
+        self,
+        request: pytest.FixtureRequest,
+        run: Run,
+        bundle: Path,
+        venv: Venv,
+        capsys: pytest.CaptureFixture[str],
+    ) -> dict[str, object]:
+        dry = [request.param] if request.param else []
+        assert run("install", venv, "outer", "--cert", bundle, "--report", "-", "-q", *dry) == 0
+        found: dict[str, object] = json.loads(capsys.readouterr().out)
+        return found
+
+    def test_has_pips_form(self, report: dict[str, object], index: SimpleIndex) -> None:
+        assert report["version"] == "1"
+        entries = {entry["metadata"]["name"]: entry for entry in report["install"]}  # type: ignore[attr-defined]
+        assert set(entries) == {"outer", "inner"}
+        assert entries["outer"]["requested"] is True
+        assert entries["inner"]["requested"] is False
+        assert entries["outer"]["metadata"]["requires_dist"] == ["inner"]
+        inner = next(file for file in index.files if file.filename.startswith("inner-2"))
+        info = entries["inner"]["download_info"]
+        assert info["archive_info"]["hashes"] == {"sha256": inner.sha256}
+        assert info["url"].endswith(inner.filename)
+
+    def test_says_what_was_trusted(self, report: dict[str, object], bundle: Path) -> None:
+        trust = report["kedge"]["trust"]  # type: ignore[index]
+        assert [source["path"] for source in trust["sources"]] == [str(bundle)]
+        assert "--cert" in trust["sources"][0]["origin"]
