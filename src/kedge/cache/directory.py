@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -133,6 +132,8 @@ def open_cache(
             cache = Cache(directory, clock=clock)
             cache._scratch.clean()
             return cache
+    import tempfile  # 10 ms that a lasting cache does not need
+
     try:
         temporary = Path(tempfile.mkdtemp(prefix="kedge-", dir=scratch))
     except OSError as exc:

@@ -22,7 +22,6 @@ from kedge.cache import Bytecode, WheelStore
 from kedge.environment.scheme import Scheme
 from kedge.errors import EnvironmentChangedError, InstallError
 from kedge.install import files, uninstall
-from kedge.install.bytecode import bytecode_of
 from kedge.install.journal import Journal, Kind, Operation
 from kedge.install.lock import locked
 from kedge.install.merge import Merge
@@ -53,6 +52,8 @@ def carry_out(
     if plan.compile:
         if store is None:
             raise ValueError("compiling needs a store")
+        from kedge.install.bytecode import bytecode_of  # starts programs: seldom wanted
+
         bytecode = bytecode_of(plan.additions, plan.interpreter, store, reporter)
     with _translated(plan.scheme):
         base = files.real(plan.scheme.purelib)

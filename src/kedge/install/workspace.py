@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from kedge.install import files
@@ -135,13 +136,13 @@ class Workspace:
     def _listed_places(self, path: str) -> list[str]:
         try:
             with open(path, "rb") as file:
-                lines = file.read().splitlines(keepends=True)
+                lines = file.read().splitlines()
         except FileNotFoundError:
             return []
         places = []
         for line in lines:
-            if line.endswith(b"\n"):  # one that was cut short: that area was never made
-                place = os.path.normpath(os.path.join(self.folder, json.loads(line)))
+            with suppress(ValueError):  # one that was cut short: that area was never made
+                place = os.path.normpath(os.path.join(self.folder, str(json.loads(line))))
                 if os.path.basename(place).startswith(f"{STATE}-"):
                     places.append(place)
         return places
