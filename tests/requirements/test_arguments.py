@@ -138,7 +138,14 @@ EDITABLE = [
     pytest.param("project[x]", RequestedKind.FOLDER, "project", None, id="extras"),
     pytest.param("git+https://f.example/x#egg=spam", RequestedKind.VCS, None, "spam", id="git"),
     pytest.param("spam @ git+https://f.example/x", RequestedKind.VCS, None, "spam", id="named"),
+    pytest.param("git://f.example/x#egg=spam", RequestedKind.VCS, None, "spam", id="git:"),
 ]
+
+
+def test_the_old_way_to_write_a_repository_gains_its_prefix() -> None:
+    assert parse("git://f.example/x#egg=spam", editable=True).url == (
+        "git+git://f.example/x#egg=spam"
+    )
 
 
 @pytest.mark.parametrize(("text", "kind", "path", "name"), EDITABLE)
@@ -223,12 +230,26 @@ def test_what_cannot_be_asked_for_is_told(
         ("./list.txt", "-r ./list.txt"),
         ("spam=1.0", "=="),
         ("./missing", "missing does not exist"),
+        ("./missing.txt", "missing.txt does not exist"),
+        ("./project/pyproject.toml", None),
+        ("--nonsense", "option"),
+        ("sp am", None),
+        ("spam >= 1 =", None),
     ],
 )
-def test_what_was_probably_meant_is_said(folder: Path, text: str, hint: str) -> None:
+def test_what_was_probably_meant_is_said(folder: Path, text: str, hint: str | None) -> None:
     with pytest.raises(RequirementError) as caught:
         parse(text, folder)
-    assert hint in (caught.value.hint or "")
+    assert caught.value.hint is None if hint is None else hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text", ["./spam@1-1-py3-none-any.whl", "a/spam@1-1-py3-none-any.whl", "x-1-py3-none-any.whl"]
+)
+def test_a_wheel_that_is_missing_is_told_so(folder: Path, text: str) -> None:
+    with pytest.raises(RequirementError) as caught:
+        parse(text, folder)
+    assert str(folder / text) in caught.value.message
 
 
 def test_secrets_in_urls_are_not_told() -> None:

@@ -80,6 +80,11 @@ SHA512 = "cd" * 64
         pytest.param(
             "-r a -r b", Line(requirement_file="a", repeated=("-r",)), id="only the first counts"
         ),
+        pytest.param(
+            "-f a -f b",
+            Line(settings=(("--find-links", "a"),), repeated=("--find-links",)),
+            id="only the first find-links counts",
+        ),
         pytest.param("", Line(), id="nothing"),
     ],
 )
@@ -116,6 +121,14 @@ def test_what_pip_has_removed_is_told_so() -> None:
     with pytest.raises(OptionError) as unknown:
         parse_line("spam --nonsense")
     assert unknown.value.hint is None
+
+
+@pytest.mark.parametrize(("name", "length"), [("sha256", 64), ("sha384", 96), ("sha512", 128)])
+def test_a_digest_has_its_length(name: str, length: int) -> None:
+    assert parse_hash(f"{name}:{'a' * length}") == (name, "a" * length)
+    for wrong in (length - 1, length + 1):
+        with pytest.raises(OptionError):
+            parse_hash(f"{name}:{'a' * wrong}")
 
 
 def test_digests_are_compared_in_lower_case() -> None:

@@ -72,6 +72,23 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert "fine==1" in (error.hint or "")  # why the mode is on
 
 
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        pytest.param(ask("bare==1"), "unhashed", id="without a hash"),
+        pytest.param(ask("open", hashed=True), "unpinned", id="open"),
+        pytest.param(ask("git+https://f.example/x", hashed=True), "unhashable", id="repository"),
+    ],
+)
+def test_one_thing_wrong_is_enough(asked: Requested, kind: str) -> None:
+    with pytest.raises(UnhashedError) as caught:
+        hash_checking([asked], required=FLAG)
+    assert getattr(caught.value, kind) == (asked,)
+    found = caught.value.unhashable + caught.value.unhashed + caught.value.unpinned
+    assert found == (asked,)
+    assert caught.value.origin == asked.origin
+
+
 def test_who_asked_for_the_mode_is_told() -> None:
     with pytest.raises(UnhashedError) as caught:
         hash_checking([ask("spam==1")], required=FLAG)
@@ -95,6 +112,7 @@ def test_what_needs_a_build_is_refused_for_now(requested: Requested, kind: Reque
     assert (caught.value.requested, caught.value.kind) == (requested, kind)
     assert caught.value.origin == requested.origin
     assert "pw" not in str(caught.value)
+    assert ("editable" in caught.value.message) is requested.editable
 
 
 def test_wheels_and_names_need_no_build() -> None:

@@ -83,7 +83,7 @@ def hash_checking(requested: Sequence[Requested], *, required: Origin | None = N
     hashed = next((one for one in requested if one.hash_option), None)
     if required is None and hashed is None:
         return False
-    unhashable = [one for one in requested if one.editable or one.kind in _WITHOUT_DIGEST]
+    unhashable = [one for one in requested if one.kind in _WITHOUT_DIGEST]
     others = [one for one in requested if one not in unhashable]
     unhashed = [one for one in others if not one.hashes.algorithms() & set(STRONG_HASHES)]
     unpinned = [one for one in others if not one.is_pinned]
