@@ -58,6 +58,7 @@ def _fill(site: Path) -> None:
     dist_info(site, "UPPER", "1!2.0+local.1")
     dist_info(site, "normal-version", "1.00.0")
     dist_info(site, "legacy-version", "2004d")
+    dist_info(site, "odd-folder", "1.0+x.y", folder="odd_folder-1.0+x_y.dist-info")
     dist_info(site, "argparse", "1.4.0")
     for installer in ("pip", "setuptools", "wheel", "distribute"):
         dist_info(site, installer, "40.0")
@@ -243,7 +244,7 @@ def test_conflicts_are_those_that_pip_check_finds(tmp_path: Path) -> None:
     made = make_venv(tmp_path / "env")
     dist_info(made.site, "Base.One", "1.5")
     dist_info(made.site, "pre", "2.0rc1")
-    dist_info(made.site, "fine", requires=["base-one>=1", "pre", "gone; python_version < '3'"])
+    dist_info(made.site, "fine", requires=["base-one>=1", "pre>=1", "gone; python_version < '3'"])
     dist_info(made.site, "pre-is-old", requires=["pre>=2", "pre>=2.0a1"])
     dist_info(made.site, "needs-newer", requires=["BASE_one>=2,<3", "base-one!=1.5"])
     dist_info(made.site, "needs-missing", requires=["missing[x]>1; python_version > '3'", "gone"])

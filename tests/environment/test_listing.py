@@ -52,6 +52,15 @@ def test_broken_ones_are_listed_with_what_their_folder_tells(tmp_path: Path) -> 
     ]
 
 
+def test_outside_of_a_virtual_environment_everything_is_local(tmp_path: Path) -> None:
+    dist_info(tmp_path, "demo")
+    found = installed([tmp_path]).values()
+    plain = replace(current(), base_prefix=current().prefix)
+    assert len(select(found, Selection(local=True), interpreter=plain)) == 1
+    venv = replace(plain, base_prefix=Path("/base"))
+    assert select(found, Selection(local=True), interpreter=venv) == ()
+
+
 def test_a_python_without_a_users_place_has_nothing_there(tmp_path: Path) -> None:
     dist_info(tmp_path, "demo")
     found = installed([tmp_path]).values()
@@ -87,7 +96,7 @@ def test_only_what_a_change_concerns(tmp_path: Path) -> None:
 
 def test_conflicts_say_who_needs_what_and_what_is_there(tmp_path: Path) -> None:
     dist_info(tmp_path, "base", "1.0")
-    dist_info(tmp_path, "above", "3.1", requires=["base>=2", "gone"])
+    dist_info(tmp_path, "above", "3.1", requires=["base>=2", "gone", "base>=2"])
     packages, _ = packages_of(installed([tmp_path]).values(), current().markers)
     wrong, missing = conflicts(packages)
     assert wrong.found == Version("1.0")

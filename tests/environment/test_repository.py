@@ -85,6 +85,13 @@ def test_what_git_does_not_read(tmp_path: Path) -> None:
             repository_of(folder, environ=os.environ)
 
 
+@needs_git
+def test_without_a_remote_no_commit_is_needed(tmp_path: Path) -> None:
+    made = project(tmp_path / "p")
+    git(made, "init")
+    assert repository_of(made, environ=os.environ) == Repository(None, "", None)
+
+
 @pytest.mark.parametrize(
     ("remote", "kept"),
     [
