@@ -74,7 +74,7 @@ def test_the_log_has_everything_without_colour(tmp_path: Path) -> None:
     console.debug("small")
     console.result("printed")
     console.close()
-    assert log.read_text().splitlines() == ["error: Wrong.", "small", "printed"]
+    assert log.read_text().splitlines() == ["error: wrong.", "small", "printed"]
 
 
 def test_a_log_that_cannot_be_written_is_a_wrong_option(tmp_path: Path) -> None:

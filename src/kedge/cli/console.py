@@ -124,13 +124,12 @@ class Console:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter and a full stop, as far as it may have them.
+    """The text with a full stop, unless it ends a sentence already.
 
-    >>> sentence("the bundle a.pem does not exist"), sentence("./x is no requirement.")
-    ('The bundle a.pem does not exist.', './x is no requirement.')
+    >>> sentence("The bundle a.pem does not exist"), sentence("Proceed?")
+    ('The bundle a.pem does not exist.', 'Proceed?')
     """
-    first = text[:1].upper() if text[:1].isalpha() else text[:1]
-    return f"{first}{text[1:]}" + ("" if text.endswith((".", "?", "!", ":")) else ".")
+    return text if text.endswith((".", "?", "!", ":")) else f"{text}."
 
 
 def _open_log(path: Path) -> TextIO:

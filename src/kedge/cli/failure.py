@@ -31,6 +31,8 @@ def details(error: errors.KedgeError) -> Iterator[str]:
             yield f"{error.hop.value}: {error.peer}"
             yield f"OpenSSL: {error.reason}"
             yield f"trusted: {error.decision}"
+        case errors.RequirementError() if str(error.origin) not in error.message:
+            yield f"in {error.origin}"
         case errors.HashMismatchError():
             for algorithm, digest in error.expected:
                 yield f"expected {algorithm} {digest}"

@@ -32,7 +32,7 @@ def run(job: Job) -> int:
         job.settings, job.choice, job.interpreter, Narrator(job.console), confirm=confirm
     )
     for name in done.missing:
-        job.console.warn(f"{name} is not installed, so there is nothing to remove.")
+        job.console.warn(f"There is no {name} to remove: it is not installed.")
     if done.declined:
         job.console.say("Nothing was removed.")
     for each in done.removed:

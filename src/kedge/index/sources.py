@@ -106,7 +106,10 @@ def _place(value: Sourced[str], sources: IndexSources, *, is_index: bool) -> Pla
     path = _existing_path(word, sources)
     if path is not None:
         return _local_place(path, word, origin, is_index=is_index)
-    scheme = urlsplit(word).scheme.lower() if "://" in word or word.startswith("file:") else ""
+    try:
+        scheme = urlsplit(word).scheme.lower() if "://" in word or word.startswith("file:") else ""
+    except ValueError as exc:
+        return f"{redact_url(word)} ({origin}) is passed over: it is no URL ({exc})."
     if scheme in _FETCHED:
         return _remote_place(word, origin, is_index=is_index)
     reason = "there is nothing of that name, and no https:// in front of it"

@@ -85,6 +85,7 @@ def install(
             with Wheels(connection, index, cache, reporter) as wheels:
                 plan = _install_wheels(
                     wheels,
+                    cache,
                     resolution,
                     Plan(
                         scheme=scheme,
@@ -220,7 +221,9 @@ def _metadata(
 # The change
 
 
-def _install_wheels(wheels: Wheels, resolution: Resolution, base: Plan, reporter: Reporter) -> Plan:
+def _install_wheels(
+    wheels: Wheels, cache: Cache, resolution: Resolution, base: Plan, reporter: Reporter
+) -> Plan:
     """Fetch, plan, carry out; once more where the cache turns out to be damaged."""
     from dataclasses import replace
 
@@ -233,7 +236,7 @@ def _install_wheels(wheels: Wheels, resolution: Resolution, base: Plan, reporter
         reporter.planned(plan)
         began = time.monotonic()
         try:
-            carry_out(plan, reporter=reporter)
+            carry_out(plan, reporter=reporter, store=cache.wheels)
         except DamagedEntryError as exc:
             if attempt + 1 == _ATTEMPTS:
                 raise

@@ -94,7 +94,7 @@ def load(
     judged = tuple(judge.take(loaded) for loaded in sources)
     if platform_part and decision.strict.value:
         judge.warnings.append(
-            f"the platform verifies here, by its own rules: {decision.strict.origin} has no effect"
+            f"The platform verifies here, by its own rules: {decision.strict.origin} has no effect"
         )
     # Where a file was passed over, some of its blocks may be in the judge's own store.
     kept = [judge.store] if list(judged) == sources else []
@@ -216,7 +216,7 @@ class _Judge:
 
             raise empty(loaded.source, paths)
         self.warnings.append(
-            f"no certificate of {', '.join(paths)} may vouch for a server: "
+            f"No certificate of {', '.join(paths)} may vouch for a server: "
             "their own trust settings say so"
         )
 

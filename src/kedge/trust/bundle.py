@@ -155,7 +155,7 @@ def refusal(
         message = f"certifi's own file {path} {what}"
         hint = "Install certifi again, or name a bundle with --cert."
     else:
-        message = f"the certificate bundle {path}, named by {source.origin}, {what}"
+        message = f"The certificate bundle {path}, named by {source.origin}, {what}"
     return BundleError(message, path=path, origin=source.origin, block=block, line=line, hint=hint)
 
 

@@ -172,7 +172,7 @@ def _refusal(
     certificate: ClientCertificate, what: str, *, hint: str | None
 ) -> ClientCertificateError:
     return ClientCertificateError(
-        f"the client certificate {certificate.path}, named by {certificate.origin}, {what}",
+        f"The client certificate {certificate.path}, named by {certificate.origin}, {what}",
         path=certificate.path,
         origin=certificate.origin,
         hint=hint,

@@ -49,7 +49,7 @@ def _blocks(loaded: LoadedSource, platform: str) -> Iterator[Block]:
     listed = platform_anchors(platform)
     if not listed:
         raise EmptySystemStoreError(
-            "the platform did not list its root certificates, so they cannot be exported",
+            "The platform did not list its root certificates, so they cannot be exported",
             origin=loaded.source.origin,
             looked_in=(),
             hint="Name a bundle with --cert instead.",

@@ -144,7 +144,7 @@ def read_system(
 def empty(source: TrustSource, looked_in: tuple[str, ...]) -> EmptySystemStoreError:
     """The error for a system without any certificate."""
     return EmptySystemStoreError(
-        f"the system's store, chosen by {source.origin}, holds no certificate",
+        f"The system's store, chosen by {source.origin}, holds no certificate",
         origin=source.origin,
         looked_in=looked_in,
         hint="Install the system's certificates (the package ca-certificates, on most systems), "
