@@ -164,7 +164,9 @@ def test_freshness_is_what_the_server_says(
     fetcher(connect(), pages).remote(url)
     assert pages.held[url].fresh_until == (1000 + fresh if fresh else 0)
     within = fetcher(connect(), pages, revalidate=False, now=999.0 + fresh)
-    assert within.remote(url)
+    found = within.remote(url)
+    assert found is not None
+    assert found.verified
     assert len(server.requests) == (1 if fresh else 2)
     fetcher(connect(), pages, revalidate=False, now=1000.0 + fresh).remote(url)
     assert len(server.requests) == (2 if fresh else 3)
@@ -176,6 +178,7 @@ def test_revalidating_asks_about_a_fresh_page_too(serve: Serve, connect: Connect
     for _ in range(2):
         fetcher(connect(), pages).remote(url)
     assert len(server.requests) == 2
+    assert pages.held[url].fresh_until == 1600.0
 
 
 def test_a_confirmed_page_is_fresh_again(serve: Serve, connect: Connect) -> None:
