@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,25 +104,39 @@ def test_root_does_not_touch_the_folder_of_another(tmp_path: Path, inside: str) 
     assert list(home.iterdir()) == []
 
 
+@pytest.fixture
+def in_the_open() -> Iterator[Path]:
+    """A folder that others can reach; pytest's own they cannot."""
+    folder = Path(tempfile.mkdtemp(prefix="kedge-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+_AS_ANOTHER = """
+import os, sys, tempfile
+from pathlib import Path
+from kedge.cache import open_cache  # now: packages may lie where only root reads
+os.setgid(4321)
+os.setuid(4321)
+cache = open_cache(Path(sys.argv[1]), scratch=Path(tempfile.gettempdir()))
+print(cache.is_temporary, cache.warning)
+"""
+
+
 @as_root
-def test_a_folder_of_root_is_not_used_by_another(tmp_path: Path) -> None:
-    code = (
-        "import os, sys; from pathlib import Path; os.setgid(4321); os.setuid(4321)\n"
-        "from kedge.cache import open_cache\n"
-        "cache = open_cache(Path(sys.argv[1]), scratch=Path('/tmp'))\n"
-        "print(cache.is_temporary, cache.warning)"
-    )
-    place = tmp_path / "cache"
-    place.mkdir(mode=0o755)
-    # Packages may lie where only root reads: all is imported before root is given up.
+@pytest.mark.parametrize(("owner", "is_used"), [(4321, True), (0, False)])
+def test_a_folder_of_another_user(in_the_open: Path, owner: int, is_used: bool) -> None:
+    place = in_the_open / "cache"
+    place.mkdir()
+    os.chown(place, owner, 4321)
+    place.chmod(0o775)  # it can be written all the same
     run = subprocess.run(
-        [sys.executable, "-c", f"import tempfile, kedge.cache\n{code}", str(place)],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", _AS_ANOTHER, str(place)], capture_output=True, text=True, check=True
     )
-    assert run.stdout.startswith("True")
-    assert str(place) in run.stdout
+    is_temporary, _, warning = run.stdout.partition(" ")
+    assert is_temporary == str(not is_used)
+    assert (str(place) in warning) == (not is_used)
 
 
 # --------------------------------------------------------------------------------------------

@@ -96,6 +96,12 @@ def test_the_first_of_two_wins(cache: Cache) -> None:
         ),
         pytest.param(
             lambda entry: (entry / "manifest").write_bytes(
+                (entry / "manifest").read_bytes().replace(b'"pkg/a.py",8', b'"pkg/a.py",9')
+            ),
+            id="a changed byte",
+        ),
+        pytest.param(
+            lambda entry: (entry / "manifest").write_bytes(
                 (entry / "manifest").read_bytes().replace(b'"format": 1', b'"format": 0')
             ),
             id="another format",

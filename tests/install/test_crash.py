@@ -160,6 +160,48 @@ def test_any_call_fails(stand: Stand, upgraded: Callable[[], None], number: int)
     assert failures > 50
 
 
+@pytest.mark.parametrize("only", [None, "os.rename"], ids=["everything", "renames"])
+def test_it_fails_from_some_step_on(
+    stand: Stand, upgraded: Callable[[], None], only: str | None
+) -> None:
+    """Then not even undoing works; what was moved away must wait for the next command."""
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    old, new = _outcomes(stand, upgraded)
+    _restore(stand)
+    left_open = 0
+    for at in range(1, _TOO_MANY, 1 if only else 2):
+        ended = forked(upgraded, at=at, do=fail, lasting=True, only=only)
+        left_open += (stand.venv.site / ".kedge" / "journal").exists()
+        stand.recover()
+        now = stand.snapshot()
+        if not ended.error:
+            assert now == new
+            break
+        assert ended.error.startswith("InstallError"), ended
+        assert now == old, f"failed from step {at} on: {ended.error}"
+    assert left_open > 5
+
+
+def test_the_next_installation_recovers_by_itself(
+    stand: Stand, upgraded: Callable[[], None]
+) -> None:
+    _, new = _outcomes(stand, upgraded)
+    _restore(stand)
+    was_open = 0
+    for at in range(1, _TOO_MANY, 3):
+        ended = forked(upgraded, at=at, do=kill)
+        if not ended.reached or (stand.venv.site / ".kedge" / "committed").exists():
+            break
+        was_open += (stand.venv.site / ".kedge" / "journal").exists()
+        upgraded()
+        assert stand.snapshot() == new
+        _restore(stand)
+    assert was_open > 2
+
+
 def test_interrupted_at_any_step(stand: Stand, upgraded: Callable[[], None]) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from kedge.environment.scheme import Scheme, scheme_for
 from kedge.errors import CacheError, InstallError
 from kedge.install import carry_out, recover
 from kedge.install.files import FileSystems
+from kedge.install.lock import locked
 from support.installing import Stand, forked, kill, make_stand
 from support.venvs import Venv
 from support.wheels import wheel
@@ -34,6 +36,8 @@ NEW = wheel(
 @contextmanager
 def _mounted(place: Path, *options: str) -> Iterator[Path]:
     place.mkdir(parents=True, exist_ok=True)
+    root = str(Path(*place.parts[:5]))  # this test's own folder
+    before = {line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()}
     try:
         subprocess.run(["mount", *options, str(place)], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as exc:
@@ -41,7 +45,12 @@ def _mounted(place: Path, *options: str) -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+        # Wherever it is now: a mount moves with the folder it is in.
+        lines = Path("/proc/mounts").read_text().splitlines()
+        places = {line.split(" ")[1] for line in lines} - before
+        for found in sorted(places, key=len, reverse=True):
+            if found.startswith(root):
+                subprocess.run(["umount", "-l", found], check=True)
 
 
 def test_a_full_disk(stand: Stand, tmp_path: Path) -> None:
@@ -228,6 +237,35 @@ def test_an_environment_that_was_moved_after_a_crash(tmp_path: Path) -> None:
     stand.venv.path.rename(moved.path)
     assert recover(scheme_for(inspect(moved.python)))
     assert moved.snapshot() == old
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs flock()")
+def test_the_turn_is_for_the_lock_that_is_there(tmp_path: Path) -> None:
+    """Who waited for a lock whose file is gone by now has not got anything."""
+    import fcntl
+
+    folder = tmp_path / "state"
+    folder.mkdir()
+    path = folder / "lock"
+    gone = path.open("w")
+    fcntl.flock(gone, fcntl.LOCK_EX)
+    waits, entered = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with locked(str(folder), waiting=waits.set):
+            entered.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waits.wait(20)
+    path.unlink()
+    with path.open("w") as present:
+        fcntl.flock(present, fcntl.LOCK_EX)
+        gone.close()
+        assert not entered.wait(0.3)
+    thread.join(20)
+    assert entered.is_set()
+    assert not folder.exists()
 
 
 _WAITER = """

@@ -80,6 +80,12 @@ def _append(path: Path) -> None:
         file.write(b"more")
 
 
+def _append_unseen(path: Path) -> None:
+    before = path.stat()
+    _append(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def _rewrite(path: Path) -> None:
     path.write_bytes(CONTENTS.swapcase())
 
@@ -94,6 +100,7 @@ def _to_link(path: Path) -> None:
     [
         pytest.param(lambda path: path.unlink(), id="missing"),
         pytest.param(_append, id="longer"),
+        pytest.param(_append_unseen, id="longer, same time"),
         pytest.param(_rewrite, id="same size"),
         pytest.param(_to_link, id="a link"),
         pytest.param(lambda path: (path.unlink(), path.mkdir()), id="a folder"),
@@ -110,6 +117,16 @@ def test_damage_is_noticed_before_it_is_passed_on(
     assert caught.value.sha256 == "ab"
     assert job[0] in caught.value.message
     assert not Path(job[1]).exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs times of links")
+def test_a_link_is_no_cached_file_whatever_its_size_and_time(tmp_path: Path) -> None:
+    source, destination, entry = _job(tmp_path, data=b"x" * 5)
+    Path(source).unlink()
+    Path(source).symlink_to("other")
+    os.utime(source, ns=(1, entry.mtime_ns), follow_symlinks=False)
+    with pytest.raises(DamagedEntryError):
+        _linker(LinkMode.HARDLINK).place("ab", [(source, destination, entry)])
 
 
 @pytest.mark.parametrize("mode", list(LinkMode))

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -328,6 +329,21 @@ def test_a_member_of_another_size_than_it_states(tmp_path: Path, size: int) -> N
     assert any("demo/big.bin" in problem for problem in problems)
     written = tmp_path / "outer" / "tree" / "demo" / "big.bin"
     assert not written.exists() or written.stat().st_size <= size
+
+
+def test_a_lie_about_the_size_costs_no_memory(tmp_path: Path) -> None:
+    bomb = wheels.with_record(
+        wheel("demo", files={"demo/big.bin": bytes(64 << 20)}),
+        lambda rows: [r for r in rows if ".bin" not in r[0]],
+    )
+    lying = _patched(bomb, "demo/big.bin", _size(10))
+    tracemalloc.start()
+    try:
+        _refused(lying, tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_a_size_that_the_data_cannot_have(tmp_path: Path) -> None:

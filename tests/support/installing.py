@@ -153,13 +153,23 @@ class Ended:
     error: str
 
 
-def forked(act: Callable[[], object], *, at: int, do: Callable[[], None]) -> Ended:
-    """Run ``act`` in a child; call ``do`` right before its change number ``at`` (from 1)."""
+def forked(
+    act: Callable[[], object],
+    *,
+    at: int,
+    do: Callable[[], None],
+    lasting: bool = False,
+    only: str | None = None,
+) -> Ended:
+    """Run ``act`` in a child; call ``do`` right before its change number ``at`` (from 1).
+
+    ``lasting``: and before all that follow. ``only`` counts changes of one kind (an audit event).
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _child(act, at, do, writing)
+        _child(act, at, do, writing, lasting=lasting, only=only)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         said = pipe.read().decode()
@@ -169,17 +179,25 @@ def forked(act: Callable[[], object], *, at: int, do: Callable[[], None]) -> End
     return Ended(killed, killed or reached == "reached", error)
 
 
-def _child(act: Callable[[], object], at: int, do: Callable[[], None], writing: int) -> None:
+def _child(
+    act: Callable[[], object],
+    at: int,
+    do: Callable[[], None],
+    writing: int,
+    *,
+    lasting: bool,
+    only: str | None,
+) -> None:
     seen = 0
     armed = True
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen, armed
-        if not armed or not _is_change(event, arguments):
+        if not armed or not _is_change(event, arguments) or (only and event != only):
             return
         seen += 1
-        if seen == at:
-            armed = False
+        if seen == at or (lasting and seen > at):
+            armed = lasting
             do()
 
     error = ""

@@ -64,8 +64,7 @@ class Merge:
 
     def _add_inside(self, area: Area, staged: str, final: str) -> None:
         """Bring in what a staged folder holds; ``final`` is a folder that stays."""
-        space = self._workspace
-        if final not in space.passed_through and space.key(final) != space.key(area.folder):
+        if self._workspace.key(final) != self._workspace.key(area.folder):
             area, staged = self._move_over(staged, final)
         for name in sorted(os.listdir(staged)):
             self._add(area, os.path.join(staged, name), os.path.join(final, name))

@@ -304,7 +304,7 @@ class _Pruner:
         """
         names = self._names.get(folder, set())
         modules = frozenset(name[:-3] for name in names if name.endswith(".py"))
-        all_goes = folder not in self._kept
+        all_goes = True  # of a kept folder nobody asks
         moves: list[str] = []
         foreign: list[str] = []
         try:

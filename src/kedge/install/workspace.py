@@ -69,9 +69,6 @@ class Workspace:
         self.file_systems = files.FileSystems()
         self._areas: dict[tuple[int, str], Area] = {}
         self._keys: dict[str, tuple[int, str]] = {}
-        #: Folders that exist and that nothing is staged for but what lies deeper in them: they
-        #: may be on another file system than that.
-        self.passed_through: set[str] = set()
 
     @property
     def areas(self) -> Iterable[Area]:
@@ -85,11 +82,6 @@ class Workspace:
             groups.setdefault(self.key(files.nearest_existing(root)), []).append(root)
         for key, members in groups.items():
             anchor = files.nearest_existing(os.path.commonpath(members))
-            for member in members:
-                folder = files.nearest_existing(member)
-                while folder != anchor:
-                    folder = os.path.dirname(folder)
-                    self.passed_through.add(folder)
             is_first = members[0] == base
             place = self.folder if is_first else self._new_place(files.nearest_existing(members[0]))
             self._add(key, Area(place, anchor))
