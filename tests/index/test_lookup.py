@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from index.conftest import Connect, MakeIndex, Serve
-from index.lookups import Told, names, sourced, write_page
+from index.lookups import Pages, Told, names, sourced, write_page
 from kedge.errors import HttpStatusError, InsecureLocationError, PageError, VerificationError
 from kedge.index import Index, IndexSources
 from kedge.model import Hashes
@@ -203,6 +203,10 @@ def test_a_newer_api_version_is_told_once(serve: Serve, make_index: MakeIndex) -
         index.files("spam")
     (warning,) = told.warnings
     assert "1.77" in warning
+    assert told.pages == [f"{server.url}/simple/spam/"]
+    listed = Told()
+    make_index(find_links=(f"{server.url}/links",), reporter=listed).files("spam")
+    assert "1.77" in listed.warnings[0]
 
 
 def test_a_page_that_is_no_index_is_an_error(serve: Serve, make_index: MakeIndex) -> None:
@@ -276,7 +280,13 @@ def test_what_fails_ahead_is_raised_when_it_is_asked_for(
 
 
 def test_closing_does_not_wait_for_what_is_under_way(serve: Serve, make_index: MakeIndex) -> None:
-    server = serve(lambda _: Response(200, delay=5))
+    gate = threading.Event()
+
+    def handler(_: Request) -> Response:
+        gate.wait(10)
+        return Response(404)
+
+    server = serve(handler)
     index = make_index(f"{server.url}/simple", parallel=2)
     index.prefetch(["a", "b", "c", "d"])
     end = time.monotonic() + 5
@@ -285,6 +295,69 @@ def test_closing_does_not_wait_for_what_is_under_way(serve: Serve, make_index: M
     begin = time.monotonic()
     index.close()
     assert time.monotonic() - begin < 1
+    gate.set()
+    time.sleep(0.2)  # time enough for a third request, if one were to come
+    assert len(server.paths) == 2
+
+
+def test_find_links_pages_are_fetched_ahead_too(serve: Serve, make_index: MakeIndex) -> None:
+    barrier = threading.Barrier(2, timeout=10)
+    pages = tree({"/a": b"<a href=spam-1.zip>", "/b": b"<a href=spam-2.zip>"})
+
+    def handler(request: Request) -> Response:
+        barrier.wait()
+        return pages(request)
+
+    server = serve(handler)
+    told = Told()
+    index = make_index(find_links=(f"{server.url}/a", f"{server.url}/b"), reporter=told)
+    index.prefetch([])
+    assert len(index.files("spam")) == 2
+    assert sorted(told.pages) == [f"{server.url}/a", f"{server.url}/b"]
+    assert told.warnings == []
+
+
+def test_metadata_is_fetched_ahead_side_by_side(serve: Serve, make_index: MakeIndex) -> None:
+    barrier = threading.Barrier(3, timeout=10)
+    simple = SimpleIndex([SPAM1, SPAM2, SPAM3, sdist("spam", "4")])
+
+    def handler(request: Request) -> Response:
+        if request.path.endswith(".metadata"):
+            barrier.wait()
+        return simple(request)
+
+    server = serve(handler)
+    index = make_index(f"{server.url}/simple")
+    files = index.files("spam")
+    for file in files:
+        index.prefetch_metadata(file)
+    for file in files[:3]:
+        assert index.metadata(file).version == file.version
+    assert len([path for path in server.paths if path.endswith(".metadata")]) == 3
+
+
+def test_the_whole_metadata_can_be_had(serve: Serve, make_index: MakeIndex) -> None:
+    index = make_index(f"{serve(SimpleIndex([SPAM1])).url}/simple")
+    assert index.metadata_file(index.files("spam")[0]) == SPAM1.metadata
+
+
+def test_the_places_can_be_named(serve: Serve, make_index: MakeIndex, tmp_path: Path) -> None:
+    index = make_index("https://u:s3cret@i.example/simple", find_links=(str(tmp_path),))
+    assert index.searched() == (tmp_path.as_uri(), "https://u:****@i.example/simple")
+
+
+def test_a_page_is_asked_about_unless_told_otherwise(serve: Serve, make_index: MakeIndex) -> None:
+    simple = SimpleIndex([SPAM1])
+
+    def handler(request: Request) -> Response:
+        response = simple(request)
+        return replace(response, headers={**response.headers, "Cache-Control": "max-age=600"})
+
+    server, pages = serve(handler), Pages()
+    for _ in range(2):
+        make_index(f"{server.url}/simple", pages=pages).files("spam")
+    assert len(server.paths) == 2
+    make_index(f"{server.url}/simple", pages=pages, revalidate=False).files("spam")
     assert len(server.paths) == 2
 
 

@@ -325,6 +325,9 @@ STATIC = b"Metadata-Version: 2.2\nName: spam\nVersion: 1.0\nRequires-Dist: eggs\
         (b"Metadata-Version: 2.2\nDynamic: requires-python", False),
         (b"Metadata-Version: 2.2\nDynamic: Provides-Extra", False),
         (b"Metadata-Version: nonsense", False),
+        (b"Metadata-Version: x.2", False),
+        (b"Metadata-Version: 2.x", False),
+        (b"Metadata-Version: 2", False),
         (b"X: y", False),
     ],
 )
@@ -366,7 +369,7 @@ def test_a_source_distribution_without_metadata_needs_a_build(
     index = make_index(f"{server.url}/simple")
     with pytest.raises(NeedsBuildError):
         index.metadata(only(index))
-    assert files_fetched(server) == []
+    assert server.paths == ["/simple/spam/"]
     sdist("spam").write(tmp_path)
     local = make_index(find_links=(str(tmp_path),))
     with pytest.raises(NeedsBuildError):
@@ -481,6 +484,50 @@ def test_an_unverified_page_does_not_pair_a_digest_with_a_verified_file(
     index = make_index(f"{stranger.url}/simple", metadata=cache, fetcher=session)
     index.metadata(only(index))
     assert not cache.held
+
+
+@pytest.mark.parametrize(
+    ("hashes", "kept"),
+    [
+        pytest.param(("sha256",), True, id="a strong digest of a verified page"),
+        pytest.param(("md5",), False, id="a weak one"),
+        pytest.param((), False, id="none"),
+    ],
+)
+def test_a_file_from_an_unverified_host_is_kept_under_a_strong_digest_only(
+    stranger: Server,
+    serve: Serve,
+    connect: Connect,
+    make_index: MakeIndex,
+    hashes: tuple[str, ...],
+    kept: bool,
+) -> None:
+    simple = SimpleIndex([small()], core_metadata=CoreMetadata.NONE, hashes=hashes)
+    stranger.handler = simple
+    page = serve(replace(simple, files_at=stranger.url))
+    cache = Metadata()
+    session = connect(trusted_hosts=sourced(stranger.hostport))
+    index = make_index(f"{page.url}/simple", metadata=cache, fetcher=session)
+    index.metadata(only(index))
+    assert bool(cache.held) is kept
+
+
+def test_a_file_from_a_verified_host_is_kept_under_the_digest_it_has(
+    serve: Serve, make_index: MakeIndex
+) -> None:
+    server = serve(SimpleIndex([small()], core_metadata=CoreMetadata.NONE, hashes=()))
+    cache = Metadata()
+    index = make_index(f"{server.url}/simple", metadata=cache)
+    index.metadata(only(index))
+    assert cache.held == {small().sha256: small().metadata}
+
+
+def test_metadata_of_absurd_size_is_not_read() -> None:
+    artifact = without_member(small(), "METADATA")
+    huge = with_member(artifact, "spam-1.0.dist-info/METADATA", b"\n" * (16 * 1024 * 1024 + 1))
+    with pytest.raises(WheelError) as caught:
+        read_wheel_metadata(io.BytesIO(huge.data), huge.filename)
+    assert str(16 * 1024 * 1024 + 1) in caught.value.message
 
 
 # -- comparing

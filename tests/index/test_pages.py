@@ -150,6 +150,11 @@ def test_a_valueless_yanked_attribute_means_yanked() -> None:
     assert [link.yanked for link in page.links] == ["", None]
 
 
+def test_a_base_that_is_no_url_is_passed_over() -> None:
+    page = read_page(URL, {"Content-Type": HTML}, b"<base href='http://[x'><a href=a.zip>")
+    assert page.links[0].url == f"{URL}a.zip"
+
+
 def test_metadata_that_is_denied_is_not_there() -> None:
     page = read_page(URL, {"Content-Type": HTML}, b"<a href=a.zip data-core-metadata=False>")
     assert page.links[0].metadata is None

@@ -178,6 +178,13 @@ def test_a_path_may_include_a_url_and_a_file_url(tmp_path: Path) -> None:
     assert texts(parse(tmp_path, text, web=web).requirements) == ["eggs", "ham"]
 
 
+def test_a_broken_url_in_a_file_behind_a_url(tmp_path: Path) -> None:
+    web = Web({"https://i.example/a.txt": b"spam\n-r https://[x/b.txt\n"})
+    with pytest.raises(RequirementError) as caught:
+        parse(tmp_path, name="https://i.example/a.txt", web=web)
+    assert (caught.value.origin.path, caught.value.origin.line) == ("https://i.example/a.txt", 2)
+
+
 def test_the_charset_of_the_answer_is_obeyed(tmp_path: Path) -> None:
     web = Web({"https://i.example/a": "-i https://é/\n".encode("latin-1")})
     web.kind = "text/plain; charset=latin-1"

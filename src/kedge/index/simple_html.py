@@ -42,7 +42,10 @@ def parse_html(text: str, url: str) -> HtmlPage:
     reader = _Reader()
     reader.feed(text)
     reader.close()
-    base = url if reader.base is None else link_from(url, reader.base).url
+    try:
+        base = url if reader.base is None else link_from(url, reader.base).url
+    except ValueError:
+        base = url
     return HtmlPage(
         links=tuple(_links(reader.anchors, base)),
         version=reader.version,

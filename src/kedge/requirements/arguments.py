@@ -187,7 +187,10 @@ class _Reader:
 
     def _absolute(self, url: str) -> str:
         """A ``file:`` URL with a full path (pip allows ``file:../spam``); any other unchanged."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as exc:
+            raise self._error(f"{self._shown} is not a URL: {exc}.") from exc
         if not parts.scheme:
             raise self._error(
                 f"{self._shown} names no address: {redact_url(url)!r} has no https:// or file:// "

@@ -233,7 +233,7 @@ class _Walk:
         stack: tuple[tuple[str, str], ...],
     ) -> None:
         if _URL.match(location):
-            name = urljoin(location, name)
+            name = _joined(location, name, here)
         elif not _URL.match(name):
             name = os.path.abspath(Path(location).parent / name)  # noqa: PTH100 (".." by text)
         for at, (known, _) in enumerate(stack):
@@ -341,6 +341,13 @@ def _read(location: str, kind: str, origin: Origin) -> bytes:
             f"The {kind} file {redact_url(location)} cannot be read: {reason} ({origin}).",
             origin=origin,
         ) from exc
+
+
+def _joined(location: str, name: str, here: Origin) -> str:
+    try:
+        return urljoin(location, name)
+    except ValueError as exc:
+        raise RequirementError(f"{here} includes what is no URL: {exc}.", origin=here) from exc
 
 
 def _charset(headers: Mapping[str, str]) -> str | None:
