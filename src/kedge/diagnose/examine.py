@@ -1,0 +1,145 @@
+"""Gathers the evidence about one connection and has the causes found: probe, compare, conclude.
+
+The steps, top to bottom: the route is decided as an install would decide it, the probe captures
+what the peer presents, every choice of anchors is tried against it, and :mod:`.causes` concludes.
+Contacts that one peer and its proxy, and nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+from kedge import trust
+from kedge.diagnose.capture import Capture, capture
+from kedge.diagnose.causes import Evidence, Finding, Neighbour, find_causes
+from kedge.diagnose.chain import read_chain
+from kedge.diagnose.comparison import Contender, Role, Terms, compare, contenders
+from kedge.diagnose.route import Place
+from kedge.errors import TrustError
+from kedge.model import Hop, NetworkOrigin, Sourced, TrustDecision
+from kedge.transport.locations import locate
+from kedge.transport.proxies import ProxyTable, keeps_to_this_machine, read_system_proxies
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the failed command worked with.
+
+    ``proxy`` is ``--proxy``; ``environ`` the process environment as it was snapshot.
+    ``client_cert`` is presented to ``client_origins`` alone, over verified connections, and never
+    where a proxy is the peer. ``limit`` bounds the probe, and the comparison after it, in seconds
+    each. ``clock`` is asked for this machine's time, in UTC.
+    """
+
+    decision: TrustDecision
+    environ: Mapping[str, str]
+    proxy: Sourced[str] | None = None
+    client_cert: trust.ClientCertificate | None = field(default=None, repr=False)
+    client_origins: frozenset[NetworkOrigin] = frozenset()
+    limit: float = 6.0
+    clock: Callable[[], datetime] = _utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The evidence about one peer, and what it shows."""
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether the peer was verified with what was decided, and nothing is wrong."""
+        decided = self.evidence.decided
+        return decided is not None and decided.passed and not self.findings
+
+    @property
+    def neighbour(self) -> Neighbour | None:
+        """This host and the issuer of its chain, for the examination of other hosts."""
+        top = self.evidence.chain.top
+        return Neighbour(host=self.evidence.host, issuer=top.issuer) if top else None
+
+
+def examine(
+    url: str,
+    surroundings: Surroundings,
+    *,
+    verify_code: int | None = None,
+    neighbours: tuple[Neighbour, ...] = (),
+) -> Examination:
+    """Examine the server of an ``http(s)`` URL, on the way that an install would take.
+
+    Nothing is raised for what is found; :class:`~kedge.errors.TransportError` for what is no URL,
+    :class:`~kedge.errors.SettingError` or :class:`~kedge.errors.UsageError` for a proxy that
+    cannot be read. ``verify_code`` is what the failed command met.
+    """
+    origin = locate(url).origin
+    table = ProxyTable.decide(surroundings.proxy, surroundings.environ, read_system_proxies())
+    proxy = None if keeps_to_this_machine(origin) else table.choose(origin)
+    place = Place(origin, proxy)
+    proxy_context = None
+    if proxy is not None and proxy.scheme == "https":
+        try:
+            proxy_context = trust.context_for(surroundings.decision, surroundings.environ)
+        except TrustError:
+            pass  # a verdict of its own below: nothing is sent to a proxy that is not verified
+    now = surroundings.clock()
+    captured = capture(place, limit=surroundings.limit, proxy_context=proxy_context)
+    client = None
+    if captured.hop is Hop.SERVER and origin in surroundings.client_origins:
+        client = surroundings.client_cert
+    terms = Terms(
+        place=captured.place,
+        chain=read_chain(captured.chain),
+        environ=surroundings.environ,
+        limit=surroundings.limit,
+        proxy_context=proxy_context,
+        client_cert=client,
+    )
+    evidence = Evidence(
+        place=captured.place,
+        capture=captured,
+        chain=terms.chain,
+        verdicts=compare(_worth_trying(captured, surroundings.decision, terms), terms),
+        now=now,
+        server_time=_server_time(captured),
+        verify_code=verify_code,
+        client_cert=client.origin if client else None,
+        proxy=proxy,
+        neighbours=neighbours,
+    )
+    return Examination(evidence, find_causes(evidence))
+
+
+def _worth_trying(
+    captured: Capture, decision: TrustDecision, terms: Terms
+) -> tuple[Contender, ...]:
+    """No anchor mends a handshake that fails unverified; a client certificate may."""
+    if captured.place.origin.scheme != "https":
+        return ()
+    if captured.spoken is not None:
+        return contenders(decision)
+    if terms.client_cert is not None and captured.wants_client_certificate:
+        return (Contender(Role.DECIDED, decision),)
+    return ()
+
+
+def _server_time(captured: Capture) -> datetime | None:
+    """The ``Date`` header (RFC 9110, section 6.6.1), in UTC."""
+    answer = captured.answer
+    if answer is None or "date" not in answer.headers:
+        return None
+    try:
+        moment = parsedate_to_datetime(answer.headers["date"])
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
