@@ -72,10 +72,20 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
+def lowest() -> list[str]:
+    """The lower bound of each requirement, as a pin: a bound that is not tested is a guess."""
+    declared = PROJECT["project"]["dependencies"]
+    return [requirement.replace(">=", "==") for requirement in declared]
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The tests, two at a time; arguments after ``--`` go to pytest."""
-    session.install(".[socks]", *group("test"))
+    """The tests, two at a time; arguments after ``--`` go to pytest.
+
+    The oldest Python gets the oldest versions that are declared to do, the others the newest.
+    """
+    oldest = lowest() if session.python == PYTHONS[0] else []
+    session.install(".[socks]", *group("test"), *oldest)
     path = os.pathsep.join([*install_tools(session), os.environ["PATH"]])
     args = session.posargs or ["-n", "2", "tests"]
     session.run("python", "-m", "pytest", *args, env={"PATH": path})

@@ -266,12 +266,6 @@ class Hashes:
     def __or__(self, other: Hashes) -> Hashes:
         return Hashes(self.allowed | other.allowed)
 
-    def __and__(self, other: Hashes) -> Hashes:
-        """What both allow; where one knows nothing, the other decides."""
-        if not self or not other:
-            return self or other
-        return Hashes(self.allowed & other.allowed)
-
     def algorithms(self) -> frozenset[str]:
         return frozenset(algorithm for algorithm, _ in self.allowed)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import random
 import subprocess
 import sys
@@ -231,6 +232,8 @@ def ask_pip(worlds: Sequence[World]) -> list[Verdict]:
     done = subprocess.run(
         [sys.executable, "-c", _DRIVER],
         input=json.dumps(questions),
+        # Before Python 3.11 pip reads what is installed through pkg_resources, by other rules.
+        env={**os.environ, "_PIP_USE_IMPORTLIB_METADATA": "1"},
         capture_output=True,
         text=True,
         check=True,
@@ -248,7 +251,9 @@ def _read_report(path: Path) -> dict[str, str]:
 
 
 _DRIVER = """\
-import contextlib, io, json, sys, logging
+import contextlib, io, json, os, sys
+# pip's other backend, its default on Python 3.10, reads sys.path only once.
+os.environ["_PIP_USE_IMPORTLIB_METADATA"] = "1"
 from pip._internal.cli.main import main
 answers = []
 for question in json.load(sys.stdin):

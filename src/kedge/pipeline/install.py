@@ -170,6 +170,8 @@ def index_for(asked: Asked, connection: Connection, cache: Cache, reporter: Repo
         metadata=cache.metadata,
         reporter=reporter,
         parallel=PARALLEL,
+        # As pip since 26.3: a page is good for as long as its server said.
+        revalidate=False,
     )
 
 
