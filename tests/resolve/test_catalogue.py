@@ -130,6 +130,13 @@ _CHOICES = [
         ["1.0", "1.0-9-py2-none-any.whl"],
         id="the tag comes before the build tag",
     ),
+    pytest.param(
+        ["1.0 py3-none-any", "1.0 2-py2.cp311-none-any"],
+        "",
+        {},
+        ["1.0-2-py2.cp311-none-any.whl", "1.0"],
+        id="of several tags the best counts",
+    ),
     pytest.param(["1.0", "2.0 cp39-cp39-win32"], "", {}, ["1.0"], id="another platform"),
     pytest.param(
         ["2.0 sdist", "1.0"], "", {}, ["2.0.tar.gz", "1.0"], id="newer source before older wheel"

@@ -163,6 +163,22 @@ def test_extras_may_name_extras_of_themselves() -> None:
     assert shelf.versions("app[all]") == {"app": "1.0", "lib": "1.0", "more": "1.0"}
 
 
+def test_the_base_is_limited_before_its_extras_are_looked_at() -> None:
+    """With the base's limits known first, only versions that satisfy them are ever tried."""
+    shelf = Shelf().add("app", "1.0", "2.0", "3.0", extras={"x": []})
+    told = Told()
+    assert shelf.versions("app[x]", "app<3,>=2", reporter=told) == {"app": "2.0"}
+    assert not any("3.0" in what for what in shelf.asked)
+    assert told.refused == []
+
+
+def test_a_limit_on_one_extra_is_known_to_the_others() -> None:
+    shelf = Shelf().add("app", "1.0", "2.0", "3.0", extras={"x": [], "y": []})
+    told = Told()
+    assert shelf.versions("app[y]", "app[x]<2", reporter=told) == {"app": "1.0"}
+    assert told.refused == []
+
+
 def test_unknown_extra_is_a_warning() -> None:
     told = Told()
     assert Shelf().add("app", "1.0").versions("app[nope]", reporter=told) == {"app": "1.0"}
