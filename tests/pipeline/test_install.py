@@ -10,8 +10,8 @@ import pytest
 
 from kedge.cache import open_cache
 from support.indexes import SimpleIndex
-from support.servers import Server
-from support.venvs import Venv
+from support.servers import Request, Response, Server
+from support.venvs import Kedge, Outcome, Venv
 
 Run = Callable[..., int]
 
@@ -103,8 +103,6 @@ class TestRequirementsFiles:
     def test_may_lie_on_the_server_itself(
         self, run: Run, server: Server, index: SimpleIndex, bundle: Path, venv: Venv
     ) -> None:
-        from support.servers import Response
-
         index.pages["asked"] = Response(200, b"inner==1.0\n", {"Content-Type": "text/plain"})
         url = f"{server.url}/simple/asked/"
         assert run("install", venv, "-r", url, "--cert", bundle) == 0
@@ -158,3 +156,29 @@ class TestReport:
         trust = report["kedge"]["trust"]  # type: ignore[index]
         assert [source["path"] for source in trust["sources"]] == [str(bundle)]
         assert "--cert" in trust["sources"][0]["origin"]
+
+
+class TestMeanwhile:
+    def test_another_installs_into_the_same_environment(
+        self,
+        run: Run,
+        server: Server,
+        index: SimpleIndex,
+        bundle: Path,
+        venv: Venv,
+        clean_environ: dict[str, str],
+    ) -> None:
+        others: list[Outcome] = []
+
+        def interrupted(request: Request) -> Response:
+            if request.path.startswith("/files/outer") and not others:
+                words = ("inner==1.0", "-i", f"{server.url}/simple/", "--cert", bundle)
+                others.append(Kedge(clean_environ, python=venv)("install", *words))
+            return index(request)
+
+        server.handler = interrupted
+        assert run("install", venv, "outer", "--cert", bundle) == 0
+        [other] = others
+        other.succeeded()
+        # The first had chosen inner 2.0, for an environment that is no more.
+        assert venv.versions() == {"outer": "1.0", "inner": "1.0"}

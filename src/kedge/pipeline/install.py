@@ -15,9 +15,18 @@ from kedge.environment import Scheme, installed, scheme_for
 from kedge.environment.consistency import Conflict, conflicts, packages_of
 from kedge.environment.managed import refuse_externally_managed
 from kedge.environment.scheme import default_to_user
-from kedge.errors import DamagedEntryError, TargetError
+from kedge.errors import DamagedEntryError, EnvironmentChangedError, TargetError
 from kedge.index import Index, IndexFile
-from kedge.install import Addition, Existing, LinkMode, Plan, carry_out, observe, recover
+from kedge.install import (
+    Addition,
+    Existing,
+    LinkMode,
+    Observation,
+    Plan,
+    carry_out,
+    observe,
+    recover,
+)
 from kedge.model import DirectUrl, TrustDecision
 from kedge.pipeline.asked import Asked, gather
 from kedge.pipeline.connection import PARALLEL, Connection
@@ -62,49 +71,130 @@ def install(
     """
     scheme, user = destination(settings, choice, interpreter)
     reporter.target_chosen(interpreter, choice, scheme)
-    dry_run = settings.value(table.DRY_RUN)
-    if not dry_run:
+    if not settings.value(table.DRY_RUN):
         recover(scheme, reporter=reporter)
-    observed = observe(scheme)
-    present = installed(interpreter.search_path, warn=reporter.warn)
     with (
         Connection(settings, reporter, index_urls=settings.index_urls()) as connection,
         cache_of(settings, reporter) as cache,
     ):
         reporter.trust_decided(connection.decision)
         asked = gather(settings, connection, interpreter.markers, reporter)
-        with index_for(asked, connection, cache, reporter) as index:
+        with (
+            index_for(asked, connection, cache, reporter) as index,
+            Wheels(connection, index, cache, reporter) as wheels,
+        ):
+            steps = _Steps(
+                settings=settings,
+                interpreter=interpreter,
+                reporter=reporter,
+                scheme=scheme,
+                user=user,
+                asked=asked,
+                index=index,
+                wheels=wheels,
+                cache=cache,
+            )
+            return steps.run(connection.decision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Steps:
+    """What is repeated when another process changes the environment meanwhile."""
+
+    settings: Settings
+    interpreter: Interpreter
+    reporter: Reporter
+    scheme: Scheme
+    user: bool
+    asked: Asked
+    index: Index
+    wheels: Wheels
+    cache: Cache
+
+    def run(self, decision: TrustDecision) -> Outcome:
+        """Choose and install, on the environment as it is when the change begins."""
+        for attempt in range(_ATTEMPTS):
+            observed = observe(self.scheme)
+            resolution = self._resolve()
+            metadata = self._metadata(resolution)
+            plan = None
+            try:
+                if resolution.to_install and not self.settings.value(table.DRY_RUN):
+                    plan = self._install(resolution, observed)
+            except EnvironmentChangedError:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+                self.reporter.detail("The environment was changed meanwhile: choosing again.")
+                continue
+            return Outcome(
+                decision=decision,
+                resolution=resolution,
+                plan=plan,
+                conflicts=self._conflicts(resolution) if plan else (),
+                metadata=metadata,
+            )
+        raise AssertionError("unreachable")
+
+    def _resolve(self) -> Resolution:
+        began = time.monotonic()
+        present = installed(self.interpreter.search_path, warn=self.reporter.warn)
+        problem = problem_of(self.settings, self.asked, self.interpreter, present)
+        resolution = resolve(problem, self.index, self.reporter)
+        self.reporter.resolved(resolution, time.monotonic() - began)
+        return resolution
+
+    def _metadata(self, resolution: Resolution) -> Mapping[NormalizedName, bytes] | None:
+        """The metadata of what is chosen, if a report was asked for."""
+        if self.settings.value(table.REPORT) is None:
+            return None
+        return {
+            pin.name: self.index.metadata_file(pin.file)
+            for pin in resolution.to_install
+            if isinstance(pin.file, IndexFile)
+        }
+
+    def _install(self, resolution: Resolution, observed: Observation) -> Plan:
+        """Fetch, plan, carry out; once more where the cache turns out to be damaged."""
+        reporter = self.reporter
+        for attempt in range(_ATTEMPTS):
             began = time.monotonic()
-            resolution = resolve(problem_of(settings, asked, interpreter, present), index, reporter)
-            reporter.resolved(resolution, time.monotonic() - began)
-            metadata = _metadata(settings, resolution, index)
-            if dry_run or not resolution.to_install:
-                return Outcome(
-                    decision=connection.decision, resolution=resolution, metadata=metadata
-                )
-            with Wheels(connection, index, cache, reporter) as wheels:
-                plan = _install_wheels(
-                    wheels,
-                    cache,
-                    resolution,
-                    Plan(
-                        scheme=scheme,
-                        interpreter=interpreter,
-                        removals=_removals(resolution, interpreter, user=user),
-                        compile=settings.value(table.COMPILE),
-                        link_mode=LinkMode(settings.value(table.LINK_MODE)),
-                        existing=_existing(settings),
-                        observed=observed,
-                    ),
-                    reporter,
-                )
-    return Outcome(
-        decision=connection.decision,
-        resolution=resolution,
-        plan=plan,
-        conflicts=_conflicts(settings, interpreter, resolution),
-        metadata=metadata,
-    )
+            found = self.wheels.fetch(resolution.to_install)
+            reporter.fetched(resolution.to_install, time.monotonic() - began)
+            plan = Plan(
+                scheme=self.scheme,
+                interpreter=self.interpreter,
+                additions=tuple(_addition(pin, found[pin.name]) for pin in resolution.to_install),
+                removals=_removals(resolution, self.interpreter, user=self.user),
+                compile=self.settings.value(table.COMPILE),
+                link_mode=LinkMode(self.settings.value(table.LINK_MODE)),
+                existing=_existing(self.settings),
+                observed=observed,
+            )
+            began = time.monotonic()
+            try:
+                carry_out(plan, reporter=reporter, store=self.cache.wheels)
+            except DamagedEntryError as exc:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+                reporter.detail(f"{exc.message} It is fetched again.")
+                self.wheels.forget(exc.sha256)
+            else:
+                reporter.installed(plan, time.monotonic() - began)
+                return plan
+        raise AssertionError("unreachable")
+
+    def _conflicts(self, resolution: Resolution) -> tuple[Conflict, ...]:
+        """Requirements that do not hold now, of what was installed or of what depends on it."""
+        elsewhere = (table.TARGET, table.PREFIX, table.ROOT)
+        if (
+            not self.settings.value(table.WARN_CONFLICTS)
+            or self.settings.value(table.NO_DEPS)
+            or any(self.settings.value(option) is not None for option in elsewhere)
+        ):
+            return ()
+        present = installed(self.interpreter.search_path)
+        packages, _ = packages_of(present.values(), self.interpreter.markers)
+        return conflicts(packages, concerning={pin.name for pin in resolution.to_install})
 
 
 # --------------------------------------------------------------------------------------------
@@ -206,48 +296,8 @@ def problem_of(
     )
 
 
-def _metadata(
-    settings: Settings, resolution: Resolution, index: Index
-) -> Mapping[NormalizedName, bytes] | None:
-    """The metadata of what is chosen, if a report was asked for."""
-    if settings.value(table.REPORT) is None:
-        return None
-    return {
-        pin.name: index.metadata_file(pin.file)
-        for pin in resolution.to_install
-        if isinstance(pin.file, IndexFile)
-    }
-
-
 # --------------------------------------------------------------------------------------------
 # The change
-
-
-def _install_wheels(
-    wheels: Wheels, cache: Cache, resolution: Resolution, base: Plan, reporter: Reporter
-) -> Plan:
-    """Fetch, plan, carry out; once more where the cache turns out to be damaged."""
-    from dataclasses import replace
-
-    for attempt in range(_ATTEMPTS):
-        began = time.monotonic()
-        found = wheels.fetch(resolution.to_install)
-        reporter.fetched(resolution.to_install, time.monotonic() - began)
-        additions = tuple(_addition(pin, found[pin.name]) for pin in resolution.to_install)
-        plan = replace(base, additions=additions)
-        reporter.planned(plan)
-        began = time.monotonic()
-        try:
-            carry_out(plan, reporter=reporter, store=cache.wheels)
-        except DamagedEntryError as exc:
-            if attempt + 1 == _ATTEMPTS:
-                raise
-            reporter.detail(f"{exc.message} It is fetched again.")
-            wheels.forget(exc.sha256)
-        else:
-            reporter.installed(plan, time.monotonic() - began)
-            return plan
-    raise AssertionError("unreachable")
 
 
 def _addition(pin: Pin, fetched: Fetched) -> Addition:
@@ -288,18 +338,3 @@ def _removals(
             continue
         removals.append(old)
     return tuple(removals)
-
-
-def _conflicts(
-    settings: Settings, interpreter: Interpreter, resolution: Resolution
-) -> tuple[Conflict, ...]:
-    """Requirements that do not hold now, of what was installed or of what depends on it."""
-    elsewhere = (table.TARGET, table.PREFIX, table.ROOT)
-    if (
-        not settings.value(table.WARN_CONFLICTS)
-        or settings.value(table.NO_DEPS)
-        or any(settings.value(option) is not None for option in elsewhere)
-    ):
-        return ()
-    packages, _ = packages_of(installed(interpreter.search_path).values(), interpreter.markers)
-    return conflicts(packages, concerning={pin.name for pin in resolution.to_install})

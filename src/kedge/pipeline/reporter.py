@@ -41,8 +41,5 @@ class Reporter(TransportReporter, IndexReporter, ResolveReporter, InstallReporte
     def fetched(self, pins: Sequence[Pin], seconds: float) -> None:
         """Every wheel that will be installed is unpacked in the cache."""
 
-    def planned(self, plan: Plan) -> None:
-        """What will be changed; nothing has been."""
-
     def installed(self, plan: Plan, seconds: float) -> None:
         """The environment has changed, whole."""
