@@ -85,6 +85,16 @@ def test_goes_back_through_many_versions_and_says_so_in_time() -> None:
     assert all("app" in notice for notice in told.notices)
 
 
+def test_one_file_of_a_version_speaks_for_it() -> None:
+    """Another wheel of a version that was refused is the same version, and is not tried."""
+    shelf = Shelf().add("base", "1.0", "2.0").add("app", "1.0")
+    shelf.add("app", "2.0", requires=["base>=2"])
+    shelf.add("app", "2.0", requires=["base>=2"], tag="cp311-none-any")
+    told = Told()
+    assert shelf.versions("app", "base<2", reporter=told) == {"app": "1.0", "base": "1.0"}
+    assert told.refused == [("app", "2.0")]
+
+
 def test_cycles_end() -> None:
     shelf = Shelf()
     shelf.add("a", "1.0", requires=["b"])
@@ -242,6 +252,15 @@ def test_a_newer_one_than_the_index_has_stays_under_upgrade(site: Path) -> None:
         "lib", installed=[on_disk(site, "lib", "3.0")], upgrade=UpgradeStrategy.EAGER
     )
     assert found == {"lib": "=3.0"}
+
+
+def test_what_is_installed_speaks_for_its_version_under_upgrade(site: Path) -> None:
+    shelf = _two()
+    installed = [on_disk(site, "lib", "2.0")]
+    assert shelf.versions("lib", installed=installed, upgrade=UpgradeStrategy.EAGER) == {
+        "lib": "=2.0"
+    }
+    assert shelf.asked == ["lib"]
 
 
 def test_ignored_means_nothing_is_removed(site: Path) -> None:
