@@ -19,6 +19,9 @@ from kedge.environment.repository import GitMissing, Repository, RepositoryUnrea
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+#: Distributions that the standard library may bring along, and that nobody installed.
+STANDARD_LIBRARY = frozenset({"python", "wsgiref", "argparse"})
+
 #: Which repository a project's folder lies in, if any; raises as ``repository_of`` does.
 Locate = Callable[[Path], "Repository | None"]
 
@@ -106,7 +109,5 @@ def skipped(
     python: tuple[int, ...], *, everything: bool, exclude: Iterable[NormalizedName] = ()
 ) -> frozenset[str]:
     """The names that freeze leaves out: the user's, the standard library's, the installers'."""
-    from kedge.environment.listing import STANDARD_LIBRARY
-
     usual = frozenset() if everything else installers_left_out(python)
     return frozenset(exclude) | STANDARD_LIBRARY | usual

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kedge.environment.freeze import pinned
+from kedge.environment.freeze import STANDARD_LIBRARY, pinned
 from kedge.environment.installed import InstalledDistribution
 from kedge.environment.interpreter import Interpreter
 from kedge.environment.metadata import normalized
@@ -21,9 +21,6 @@ from kedge.errors import KedgeError
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
-
-#: Distributions that the standard library may bring along, and that nobody installed.
-STANDARD_LIBRARY = frozenset({"python", "wsgiref", "argparse"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

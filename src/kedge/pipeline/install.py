@@ -27,7 +27,7 @@ from kedge.install import (
     observe,
     recover,
 )
-from kedge.model import DirectUrl, TrustDecision
+from kedge.model import DirectUrl, TrustDecision, strip_userinfo
 from kedge.pipeline.asked import Asked, gather
 from kedge.pipeline.connection import PARALLEL, Connection
 from kedge.pipeline.fetch import Fetched, Wheels
@@ -314,9 +314,7 @@ def _direct_url(pin: Pin, fetched: Fetched) -> DirectUrl | None:
     """What ``direct_url.json`` says of a wheel that was asked for by its URL (PEP 610)."""
     if pin.direct is None:
         return None
-    from kedge.pipeline.report import without_credentials
-
-    return DirectUrl(url=without_credentials(pin.direct), archive_hashes={"sha256": fetched.sha256})
+    return DirectUrl(url=strip_userinfo(pin.direct), archive_hashes={"sha256": fetched.sha256})
 
 
 def _removals(

@@ -10,10 +10,10 @@ import re
 from email import message_from_bytes
 from email.policy import compat32
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from kedge import __version__
 from kedge.index import IndexFile
+from kedge.model import strip_userinfo
 
 if TYPE_CHECKING:
     from kedge.environment import Interpreter
@@ -46,7 +46,7 @@ def _entry(pin: Pin, file: IndexFile, metadata: bytes) -> dict[str, Any]:
     for algorithm, digest in pin.hashes:
         archive["hash"] = f"{algorithm}={digest}"
     entry: dict[str, Any] = {
-        "download_info": {"url": without_credentials(file.url), "archive_info": archive},
+        "download_info": {"url": strip_userinfo(file.url), "archive_info": archive},
         "is_direct": pin.direct is not None,
         "is_yanked": file.yanked is not None,
         "requested": pin.requested,
@@ -75,15 +75,6 @@ def _trust(decision: TrustDecision) -> dict[str, Any]:
         ],
         "strict": decision.strict.value,
     }
-
-
-def without_credentials(url: str) -> str:
-    """The URL without user and password, as PEP 610 wants it (``${VARIABLES}`` may stay)."""
-    parts = urlsplit(url)
-    userinfo, at, host = parts.netloc.rpartition("@")
-    if not at or re.fullmatch(r"\$\{[A-Za-z0-9_]+\}(:\$\{[A-Za-z0-9_]+\})?", userinfo):
-        return url
-    return urlunsplit(parts._replace(netloc=host))
 
 
 _MULTIPLE = frozenset(
