@@ -189,6 +189,12 @@ def test_a_limit_on_one_extra_is_known_to_the_others() -> None:
     assert told.refused == []
 
 
+def test_an_extra_that_is_not_declared_brings_in_nothing() -> None:
+    """As pip: a marker alone does not make an extra."""
+    shelf = Shelf().add("app", "1.0", requires=["lib; extra == 'hidden'"]).add("lib", "1.0")
+    assert shelf.versions("app[hidden]") == {"app": "1.0"}
+
+
 def test_unknown_extra_is_a_warning() -> None:
     told = Told()
     assert Shelf().add("app", "1.0").versions("app[nope]", reporter=told) == {"app": "1.0"}
