@@ -90,6 +90,13 @@ class Keeper:
     def uses(self, proxy: str) -> None:
         self.proxy = Sourced(proxy, Origin(OriginKind.COMMAND_LINE, "--proxy"))
 
+    def presents(self, certificate: Certificate, url: str) -> None:
+        """``--client-cert`` names this one, and the URL is an index's."""
+        path = certificate.write_identity(self.folder / "client.pem")
+        setting = Sourced(str(path), Origin(OriginKind.COMMAND_LINE, "--client-cert"))
+        self.client_cert = trust.ClientCertificate.of(setting, {})
+        self.client_origins = frozenset({NetworkOrigin.of(url)})
+
     @property
     def decision(self) -> TrustDecision:
         return trust.decide(trust.TrustSettings(**self.settings))
@@ -600,10 +607,7 @@ def client_refused(version: ssl.TLSVersion) -> Callable[[Keeper], str]:
         url = keeper.serves(
             root.leaf("localhost"), client_ca=root, client_required=True, maximum_tls=version
         )
-        path = other.client().write_identity(keeper.folder / "client.pem")
-        setting = Sourced(str(path), Origin(OriginKind.COMMAND_LINE, "--client-cert"))
-        keeper.client_cert = trust.ClientCertificate.of(setting, {})
-        keeper.client_origins = frozenset({NetworkOrigin.of(url)})
+        keeper.presents(other.client(), url)
         return url
 
     return build

@@ -1,5 +1,70 @@
-"""Why a connection failed: the probe, the comparison of trust sources, the causes.
+"""Why a connection failed, and what to type.
 
-:func:`~kedge.diagnose.examine.examine` gathers evidence about one peer and concludes. Importing
-this package is cheap; what reads certificates is imported when a connection is examined.
+::
+
+    from kedge import diagnose
+
+    found = diagnose.diagnose(error, diagnose.Surroundings(decision=..., environ=...), user)
+    for line in diagnose.lines(found):
+        ...
+
+:func:`diagnose` takes the error of a failed command, :func:`diagnose_url` a URL to examine;
+:func:`lines` and :func:`as_json` say what was found. Importing this package is cheap; what reads
+certificates is imported with the first of its names.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kedge.diagnose.causes import Cause, Finding, Neighbour
+    from kedge.diagnose.commands import User
+    from kedge.diagnose.diagnosis import diagnose, diagnose_url
+    from kedge.diagnose.examine import Surroundings
+    from kedge.diagnose.remedies import Remedy, RemedyKind
+    from kedge.diagnose.report import Diagnosis, as_json, lines
+    from kedge.diagnose.shells import Shell, decide_shell
+
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Finding",
+    "Neighbour",
+    "Remedy",
+    "RemedyKind",
+    "Shell",
+    "Surroundings",
+    "User",
+    "as_json",
+    "decide_shell",
+    "diagnose",
+    "diagnose_url",
+    "lines",
+]
+
+_MODULES = {
+    "Cause": "causes",
+    "Finding": "causes",
+    "Neighbour": "causes",
+    "User": "commands",
+    "diagnose": "diagnosis",
+    "diagnose_url": "diagnosis",
+    "Surroundings": "examine",
+    "Remedy": "remedies",
+    "RemedyKind": "remedies",
+    "Diagnosis": "report",
+    "as_json": "report",
+    "lines": "report",
+    "Shell": "shells",
+    "decide_shell": "shells",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Each name, imported when it is asked for."""
+    from importlib import import_module
+
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -146,6 +146,12 @@ class Evidence:
         return self.verdict(Role.DECIDED)
 
     @property
+    def decided_paths(self) -> tuple[str, ...]:
+        """The bundles in force."""
+        sources = self.decided.contender.decision.sources if self.decided else ()
+        return tuple(source.path for source in sources if source.path)
+
+    @property
     def code(self) -> int | None:
         """OpenSSL's verify code with what was decided."""
         decided = self.decided
@@ -389,7 +395,7 @@ def _unknown_issuer(evidence: Evidence) -> Iterator[Finding]:
         issuer=top.issuer,
         known=contradicted,
         product=product_of(*(each.issuer for each in chain.certificates)),
-        path=_bundle_path(decided) if contradicted else "",
+        path=", ".join(evidence.decided_paths) if contradicted else "",
         certain=certain,
     )
 
@@ -460,11 +466,6 @@ def _missing_known(evidence: Evidence) -> bool:
     """Whether some source passed only because it holds the very intermediate as an anchor."""
     anchors = [each.anchor for each in evidence.verdicts if each.passed and each.anchor]
     return bool(anchors) and all(not anchor.self_signed for anchor in anchors)
-
-
-def _bundle_path(verdict: Verdict | None) -> str:
-    sources = verdict.contender.decision.sources if verdict else ()
-    return next((source.path for source in sources if source.path), "")
 
 
 # --------------------------------------------------------------------------------------------

@@ -262,13 +262,18 @@ def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
         return None
 
 
+def printable(text: str) -> str:
+    """Without what a terminal would obey: whoever presents a certificate chose these words."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
 def _name(name: x509.Name) -> str:
-    return name.rfc4514_string()
+    return printable(name.rfc4514_string())
 
 
 def _attribute(name: x509.Name, kind: ObjectIdentifier) -> str:
     found = name.get_attributes_for_oid(kind)
-    return str(found[0].value) if found else ""
+    return printable(str(found[0].value)) if found else ""
 
 
 def _label(name: x509.Name) -> str:
@@ -284,7 +289,7 @@ def _names(certificate: x509.Certificate) -> Iterator[str]:
     listed = _extension(certificate, x509.SubjectAlternativeName)
     for each in listed or ():
         if isinstance(each, x509.DNSName | x509.IPAddress):
-            yield str(each.value)
+            yield printable(str(each.value))
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int | None]:
@@ -334,7 +339,7 @@ def _unhandled(certificate: x509.Certificate) -> Iterator[str]:
 
 
 def _subtrees(names: Iterable[x509.GeneralName] | None) -> tuple[str, ...]:
-    return tuple(str(getattr(each, "value", each)) for each in names or ())
+    return tuple(printable(str(getattr(each, "value", each))) for each in names or ())
 
 
 def _issuer_urls(certificate: x509.Certificate) -> Iterator[str]:
@@ -344,7 +349,7 @@ def _issuer_urls(certificate: x509.Certificate) -> Iterator[str]:
         location = each.access_location
         issuers = each.access_method == AuthorityInformationAccessOID.CA_ISSUERS
         if issuers and isinstance(location, x509.UniformResourceIdentifier):
-            yield location.value
+            yield printable(location.value)
 
 
 def _key_id(certificate: x509.Certificate) -> str:

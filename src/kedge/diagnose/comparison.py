@@ -103,8 +103,7 @@ class Terms:
 def contenders(decision: TrustDecision) -> tuple[Contender, ...]:
     """What a user with this decision could choose instead, what was decided first.
 
-    Bundles are those that some setting names, also where another setting overrode it. What comes
-    to the same anchors as an earlier one is left out, but for the first of each role.
+    Bundles are those that some setting names, also where another setting overrode it.
     """
     lax = Sourced(False)
     certifi = TrustDecision((TrustSource(StoreKind.CERTIFI),), strict=decision.strict)
@@ -151,7 +150,7 @@ def compare(those: Iterable[Contender], terms: Terms) -> tuple[Verdict, ...]:
     listed = tuple(those)
     shared: dict[object, Contender] = {}
     for each in listed:
-        shared.setdefault(_identity(each), each)
+        shared.setdefault(anchors_of(each), each)
     deadline = Deadline.after(terms.limit)
     with ThreadPoolExecutor(_PARALLEL, "compare") as threads:
         found = dict(
@@ -161,13 +160,13 @@ def compare(those: Iterable[Contender], terms: Terms) -> tuple[Verdict, ...]:
                 strict=True,
             )
         )
-    return tuple(replace(found[_identity(each)], contender=each) for each in listed)
+    return tuple(replace(found[anchors_of(each)], contender=each) for each in listed)
 
 
-def _identity(contender: Contender) -> object:
+def anchors_of(contender: Contender) -> object:
+    """Equal for contenders that come to the same anchors and the same strictness."""
     decision = contender.decision
     sources = frozenset((source.kind, source.path) for source in decision.sources)
-    # What was decided asks on after the handshake, and is not to be had from another.
     return sources, decision.strict.value
 
 

@@ -173,12 +173,16 @@ def _parse(data: bytes, step: Step, hop: Hop) -> Answer:
 
 
 def read_answer(data: bytes) -> Answer | None:
-    """The head of an HTTP/1 answer, as far as it came; ``None`` where it is none."""
+    """The head of an HTTP/1 answer, as far as it came; ``None`` where it is none.
+
+    Values are without control characters: they are shown on terminals.
+    """
     first, *rest = data.decode("latin-1").replace("\r\n", "\n").partition("\n\n")[0].split("\n")
     words = first.split(" ", 2)
     if not first.startswith("HTTP/") or len(words) < 2 or not words[1].isdecimal():
         return None
-    pairs = (line.partition(":") for line in rest if ":" in line)
+    clean = ("".join(each for each in line if each.isprintable()) for line in rest)
+    pairs = (line.partition(":") for line in clean if ":" in line)
     return Answer(int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs})
 
 
