@@ -6,18 +6,24 @@ The tree in :mod:`kedge.errors` carries values; this is the only module that mak
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kedge import errors
 from kedge.cli.console import ERROR, Console
 
 
-def show_error(error: errors.KedgeError, console: Console) -> None:
-    """Print the error on stderr: the sentence, its details, its hint."""
+def show_error(
+    error: errors.KedgeError, console: Console, *, diagnosis: Iterable[str] = ()
+) -> None:
+    """Print the error on stderr: the sentence, then a diagnosis, or else its details and hint."""
     console.error(error.message)
-    for line in details(error):
+    diagnosed = False
+    for line in diagnosis:
+        console.say(line, level=ERROR)
+        diagnosed = True
+    for line in () if diagnosed else details(error):
         console.say(f"  {line}", level=ERROR)
-    if error.hint:
+    if error.hint and not diagnosed:
         console.hint(error.hint)
     cause = error.__cause__
     if cause is not None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from kedge.cli.console import Console, wants_color
 from kedge.cli.failure import show_error, show_unexpected
-from kedge.errors import KedgeError
+from kedge.errors import KedgeError, TlsError
 from kedge.model import Sourced
 from kedge.settings import commands
 from kedge.settings import options as table
@@ -48,6 +48,7 @@ class Job:
     choice: Choice
     interpreter: Interpreter
     console: Console
+    launched_as_module: bool = False
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -106,7 +107,13 @@ def _run(
     for warning in job.settings.warnings:
         console.warn(warning)
     module = importlib.import_module(_MODULES[words.command or ""])
-    code: int = module.run(job)
+    try:
+        code: int = module.run(job)
+    except TlsError as error:
+        from kedge.cli.diagnosis import diagnosis_of
+
+        show_error(error, console, diagnosis=diagnosis_of(error, job, argv))
+        return error.exit_code
     return code
 
 
@@ -134,7 +141,13 @@ def _prepare(
         color=wants_color(sys.stderr, environ, no_color=settings.value(table.NO_COLOR)),
         log=Path(log) if log else None,
     )
-    return Job(settings=settings, choice=choice, interpreter=interpreter, console=console)
+    return Job(
+        settings=settings,
+        choice=choice,
+        interpreter=interpreter,
+        console=console,
+        launched_as_module=launched_as_module,
+    )
 
 
 def _version() -> str:
