@@ -28,6 +28,9 @@ from kedge.model import Hop
 #: What a handshake may end with when the server speaks only what is no longer let pass.
 _TOO_OLD = frozenset({Trouble.ALERT, Trouble.TLS, Trouble.CUT})
 
+#: A proxy's handshake that failed with one of these is worth a second look, without verifying.
+_TLS_WAS_SPOKEN = frozenset({Trouble.UNVERIFIED, Trouble.ALERT, Trouble.TLS})
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -74,8 +77,12 @@ def capture(place: Place, *, limit: float, proxy_context: ssl.SSLContext | None 
     found = _capture(place, deadline, proxy_context, trust.unverified_context())
     failure = found.failure
     if failure is not None and failure.step is Step.PROXY_TLS:
-        found = _capture(place.proxy_itself(), deadline, None, trust.unverified_context())
-        found = replace(found, failure=found.failure or failure)
+        proxy = place.proxy_itself()
+        if failure.trouble in _TLS_WAS_SPOKEN:
+            seen = _capture(proxy, deadline, None, trust.unverified_context())
+            found = replace(seen, failure=failure)
+        else:
+            found = Capture(place=proxy, failure=failure)
     elif failure is not None and failure.step is Step.TLS and failure.trouble in _TOO_OLD:
         old = _capture(place, deadline, proxy_context, _tolerant_context())
         found = replace(found, chain=found.chain or old.chain, tolerated=old.spoken)

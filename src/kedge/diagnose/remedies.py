@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from kedge.diagnose import operators
@@ -153,7 +154,7 @@ def _switch(
                 f"The bundle {path} vouches for it, and is not in force: add it.",
                 here.adding("--extra-cert", path),
                 user,
-                lasting=(command(user, ("config", "set", "global.extra-cert", path)),),
+                lasting=_to_last(path, user),
             )
         case Role.BUNDLE if broken:
             return _as_remedy(
@@ -172,6 +173,15 @@ def _switch(
             )
         case _:
             return None
+
+
+def _to_last(path: str, user: User) -> tuple[str, ...]:
+    """A file's ``extra-cert`` is a list of words: a path with a blank in it cannot be written
+    there, and a relative one means another file in another folder."""
+    absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+    if not absolute or len(path.split()) != 1:
+        return ()
+    return (command(user, ("config", "set", "global.extra-cert", path)),)
 
 
 def _as_remedy(

@@ -1,0 +1,206 @@
+"""Which remedies are offered, in which order, and which never."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from diagnose import zoo
+from diagnose.zoo import Animal, Keeper
+from kedge import diagnose
+from kedge.diagnose import RemedyKind, User
+from kedge.diagnose.causes import Cause, Finding
+from kedge.diagnose.remedies import mend_source
+from kedge.diagnose.sentences import sentence
+from kedge.errors import (
+    ConnectionFailedError,
+    HttpStatusError,
+    NotFoundError,
+    PageError,
+    VerificationError,
+)
+from kedge.model import Hop, NetworkOrigin
+from support import pki
+
+USER = User(words=("install", "x"))
+ANIMALS = {each.id: each for each in (*zoo.CERTIFICATES, *zoo.HANDSHAKES, *zoo.ROUTES)}
+
+OBTAIN, TELL, LOWER = RemedyKind.OBTAIN_ROOT, RemedyKind.TELL_OPERATOR, RemedyKind.TRUST_HOST
+
+#: For some of the zoo: every remedy, in its order.
+OFFERED = {
+    "private-root": (OBTAIN, LOWER),
+    "stale-bundle": (OBTAIN, LOWER),
+    "self-signed": (OBTAIN, LOWER),
+    "zscaler": (OBTAIN,),
+    "github-self-signed": (OBTAIN,),
+    "missing-aia": (TELL, LOWER),
+    "missing-known": (RemedyKind.ADD_BUNDLE, TELL),
+    "rekeyed": (TELL, LOWER),
+    "expired": (TELL, LOWER),
+    "expired-untrusted": (OBTAIN, TELL, LOWER),
+    "expired-anchor": (RemedyKind.MEND_BUNDLE, LOWER),
+    "name": (TELL, LOWER),
+    "clock-slow": (RemedyKind.SET_CLOCK,),
+    "strict": (RemedyKind.DROP_STRICT,),
+    "old-protocol": (TELL,),
+    "old-cipher": (TELL,),
+    "client-1.3": (RemedyKind.CLIENT_CERTIFICATE,),
+    "client-refused-1.3": (TELL,),
+    "ssh": (TELL,),
+    "plain-portal": (RemedyKind.SIGN_IN,),
+    "portal": (RemedyKind.SIGN_IN,),
+    "refused": (RemedyKind.CHECK,),
+    "dns": (RemedyKind.CHECK,),
+    "proxy-403": (TELL,),
+    "proxy-407": (RemedyKind.PROXY_CREDENTIALS,),
+    "proxy-gone": (RemedyKind.WITHOUT_PROXY,),
+    "proxy-untrusted": (OBTAIN,),
+    "proxy-expired": (TELL,),
+}
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_what_is_offered(name: str, keeper: Keeper) -> None:
+    url = ANIMALS[name].build(keeper)
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    assert tuple(remedy.kind for remedy in found.remedies) == OFFERED[name]
+
+
+@pytest.mark.parametrize("animal", [pytest.param(each, id=each.id) for each in zoo.CERTIFICATES])
+def test_what_lowers_protection(animal: Animal, keeper: Keeper) -> None:
+    """Last, for this host and port alone, with its risk; never before a public name."""
+    url = animal.build(keeper)
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    lowering = [each for each in found.remedies if "--trusted-host" in " ".join(each.commands)]
+    for remedy in lowering:
+        assert remedy is found.remedies[-1]
+        assert remedy is not found.remedies[0]
+        assert remedy.risk
+        assert remedy.commands[0].endswith(
+            f"--trusted-host localhost:{url.split('/')[2].split(':')[1]}"
+        )
+    if "tls-interception" in found.codes or keeper.proxy is not None:
+        assert not lowering
+
+
+@pytest.mark.parametrize("animal", [pytest.param(each, id=each.id) for each in zoo.ROUTES[:12]])
+def test_every_report_can_be_written(animal: Animal, keeper: Keeper) -> None:
+    url = animal.build(keeper)
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    text = "\n".join(diagnose.lines(found))
+    assert all(f"Cause: {code}" in text for code in found.codes)
+    written = json.loads(json.dumps(diagnose.as_json(found)))
+    assert written["version"] == 1
+    assert [each["code"] for each in written["causes"]] == list(found.codes)
+
+
+def test_a_report_shows_what_was_presented_and_what_was_trusted(keeper: Keeper) -> None:
+    url = zoo.private_root_presented(keeper)
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    text = "\n".join(diagnose.lines(found))
+    root = keeper.notes["root"]
+    assert root.fingerprint in text.replace(":", "").lower()
+    assert root.subject in text
+    assert f"{root.certificate.not_valid_after_utc:%Y-%m-%d %H:%M}" in text
+    assert str(keeper.decision) in text
+    assert str(NetworkOrigin.of(url).port) in text
+    written = diagnose.as_json(found)
+    assert [each["sha256"] for each in written["presented"]][-1] == root.fingerprint
+
+
+def test_a_healthy_host_names_the_root_that_vouches(keeper: Keeper) -> None:
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    url = keeper.serves(root.intermediate("Issuing").leaf("localhost"))
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    assert found.sound
+    assert found.remedies == ()
+    assert found.vouching is not None
+    assert found.vouching.sha256 == root.fingerprint
+    assert root.fingerprint in "\n".join(diagnose.lines(found)).replace(":", "").lower()
+
+
+def test_where_it_ended_at_the_proxy_the_proxy_is_named(keeper: Keeper) -> None:
+    found = diagnose.diagnose_url(zoo.proxy_gone(keeper), keeper.surroundings, USER)
+    assert keeper.proxy is not None
+    assert found.hop is Hop.PROXY
+    assert found.peer == NetworkOrigin.of(keeper.proxy.value)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_a_sentence(cause: Cause) -> None:
+    finding = Finding(cause=cause, name="a.example", url="https://a.example/")
+    assert sentence(finding).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("manager", "word"), [("apt-get", "apt-get"), ("apk", "apk"), ("", "")], ids=str
+)
+def test_an_empty_store_is_installed(manager: str, word: str) -> None:
+    finding = Finding(cause=Cause.EMPTY_SYSTEM_STORE)
+    user = User(words=("install", "x"), package_manager=manager)
+    (remedy,) = mend_source(finding, user)
+    assert bool(remedy.commands) == bool(manager)
+    assert not manager or remedy.commands[0].startswith(word)
+
+
+def test_passwords_of_the_url_are_nowhere(keeper: Keeper) -> None:
+    url = zoo.private_root(keeper).replace("https://", "https://user:hunter2@")
+    user = User(words=("install", "--index-url", url, "x"))
+    found = diagnose.diagnose_url(url, keeper.surroundings, user)
+    assert "hunter2" not in "\n".join(diagnose.lines(found)) + str(diagnose.as_json(found))
+
+
+def test_errors_that_no_connection_is_behind(keeper: Keeper) -> None:
+    error = NotFoundError("no such project", name="x")
+    assert diagnose.diagnose(error, keeper.surroundings, USER) is None
+
+
+def test_a_page_that_is_no_index(keeper: Keeper) -> None:
+    error = PageError("no index", url="https://a.example/")
+    found = diagnose.diagnose(error, keeper.surroundings, USER)
+    assert found is not None
+    assert found.codes == ("not-an-index",)
+    local = PageError("no index", url="file:///tmp/x")
+    assert diagnose.diagnose(local, keeper.surroundings, USER) is None
+
+
+def test_the_error_of_a_command_is_examined(keeper: Keeper) -> None:
+    url = zoo.self_signed(keeper)
+    error = VerificationError(
+        "refused",
+        url=url,
+        peer=NetworkOrigin.of(url),
+        hop=Hop.SERVER,
+        decision=keeper.decision,
+        reason="self-signed certificate",
+        verify_code=18,
+    )
+    found = diagnose.diagnose(error, keeper.surroundings, USER)
+    assert found is not None
+    assert found.codes == ("self-signed",)
+
+
+def test_a_failure_that_has_passed_has_no_cause(keeper: Keeper) -> None:
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    url = keeper.serves(root.leaf("localhost"))
+    error = ConnectionFailedError("cut", url=url, peer=NetworkOrigin.of(url))
+    found = diagnose.diagnose(error, keeper.surroundings, USER)
+    assert found is not None
+    assert found.sound
+
+
+def test_a_status_is_looked_into_where_it_may_be_about_the_connection(keeper: Keeper) -> None:
+    url = zoo.like_nginx(keeper)
+    wanted = diagnose.diagnose(
+        HttpStatusError("400", url=url, status=400), keeper.surroundings, USER
+    )
+    assert wanted is not None
+    assert wanted.codes == ("client-cert-required",)
+    keeper.servers[0].forget()
+    other = HttpStatusError("404", url=url, status=404)
+    assert diagnose.diagnose(other, keeper.surroundings, USER) is None
+    assert keeper.servers[0].handshakes == []
