@@ -269,6 +269,50 @@ def test_what_is_installed_speaks_for_its_version_under_upgrade(site: Path) -> N
     assert shelf.asked == ["lib"]
 
 
+def test_what_is_installed_and_refused_is_not_tried_again_from_the_index(site: Path) -> None:
+    shelf = Shelf().add("base", "1.0", "2.0")
+    shelf.add("app", "1.0", requires=["base>=2"]).add("app", "0.9")
+    installed = [on_disk(site, "app", "1.0", requires=["base>=2"])]
+    told = Told()
+    assert shelf.versions("app", "base<2", installed=installed, reporter=told) == {
+        "app": "0.9",
+        "base": "1.0",
+    }
+    assert told.refused == [("app", "1.0")]
+
+
+def _unfit_in_the_environment(site: Path, *, sdist: bool, index: str) -> dict[str, str]:
+    """app 1.0 is installed with a requirement that cannot be met; the index's app 1.0 has none."""
+    shelf = Shelf().add("base", "1.0", "2.0").add("mid", "1.0", requires=["base>=2"])
+    shelf.add("app", "0.9").add("app", "1.0", sdist=sdist, index=index)
+    installed = [on_disk(site, "app", "1.0", requires=["mid"])]
+    return shelf.versions("app", "base<2", installed=installed)
+
+
+@pytest.mark.parametrize(
+    ("sdist", "index", "expected"),
+    [
+        pytest.param(False, "https://index.test", "=1.0", id="a wheel of an index changes nothing"),
+        pytest.param(False, "file:///links", "=1.0", id="nor does a local wheel"),
+        pytest.param(True, "https://index.test", "=1.0", id="nor source of an index"),
+        pytest.param(True, "file:///links", "1.0", id="local source may have changed"),
+    ],
+)
+def test_the_same_version_from_elsewhere(
+    site: Path, *, sdist: bool, index: str, expected: str
+) -> None:
+    """As pip: once the installed one is given up, the index may speak for the same version."""
+    found = _unfit_in_the_environment(site, sdist=sdist, index=index)
+    assert found == {"app": expected, "base": "1.0"}
+
+
+def test_forced_means_the_same_version_again(site: Path) -> None:
+    old = on_disk(site, "lib", "2.0")
+    (pin,) = _two().resolve("lib", installed=[old], force_reinstall=True).pins
+    assert not pin.kept
+    assert pin.replaces is old
+
+
 def test_ignored_means_nothing_is_removed(site: Path) -> None:
     old = on_disk(site, "lib", "1.0")
     (forced,) = _two().resolve("lib", installed=[old], force_reinstall=True).pins
@@ -369,6 +413,14 @@ def test_constraint_with_a_url_refuses_what_is_installed(site: Path) -> None:
     installed = [on_disk(site, "lib", "1.0")]
     found = _with_direct().versions("app", constraints=[f"lib @ {URL}"], installed=installed)
     assert found["lib"] == "1.5"
+
+
+def test_constraint_with_a_url_excludes_the_same_version_from_another() -> None:
+    shelf = _with_direct().add("lib", "1.5", index="https://mirror.test")
+    with pytest.raises(ConflictError):
+        shelf.resolve(
+            "lib @ https://mirror.test/lib-1.5-py3-none-any.whl", constraints=[f"lib @ {URL}"]
+        )
 
 
 def test_constraint_with_extras_is_an_error() -> None:
