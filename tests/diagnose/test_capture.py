@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -102,11 +103,16 @@ def test_credentials_of_the_proxy_go_to_the_proxy(keeper: Keeper) -> None:
     )
 
 
-def test_an_unverified_proxy_gets_no_credentials(keeper: Keeper) -> None:
-    url = zoo.proxy_untrusted(keeper)
-    found = examine(url, keeper.surroundings)
+@pytest.mark.parametrize("build", [zoo.proxy_untrusted, zoo.proxy_and_no_anchors])
+def test_an_unverified_proxy_gets_no_credentials(
+    keeper: Keeper, build: Callable[[Keeper], str]
+) -> None:
+    found = examine(build(keeper), keeper.surroundings)
     assert found.evidence.place.hop is Hop.PROXY
     assert len(found.evidence.chain.certificates) == 2
+    (proxy,) = keeper.proxies
+    assert {(entry.method, entry.target) for entry in proxy.entries} <= {("HEAD", "/")}
+    assert {entry.credentials for entry in proxy.entries} <= {None}
 
 
 @pytest.mark.parametrize("proxied", [False, True])

@@ -134,7 +134,6 @@ def test_an_expired_root_beside_a_renewed_one_is_not_blamed() -> None:
     ("ahead", "cause"),
     [
         pytest.param(timedelta(0), Cause.NOT_YET_VALID, id="clocks agree"),
-        pytest.param(timedelta(minutes=50), Cause.NOT_YET_VALID, id="within an hour"),
         pytest.param(10 * DAY, Cause.CLOCK_SKEW, id="the server's clock would do"),
         pytest.param(-10 * DAY, Cause.NOT_YET_VALID, id="it would not"),
     ],
@@ -144,6 +143,26 @@ def test_whose_clock_is_wrong(ahead: timedelta, cause: Cause) -> None:
     leaf = root.leaf("a.example", validity=pki.NOT_YET)
     found = evidence(
         "a.example", leaf, verdicts=(refused(Role.DECIDED, 9, root),), server_time=NOW + ahead
+    )
+    assert causes(found) == [cause]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "cause"),
+    [
+        pytest.param(50, Cause.NOT_YET_VALID, id="clocks differ a little"),
+        pytest.param(70, Cause.CLOCK_SKEW, id="clocks differ"),
+    ],
+)
+def test_an_hour_is_no_wrong_clock(ahead: int, cause: Cause) -> None:
+    """``ahead`` in minutes. The certificate is valid in half an hour."""
+    root = pki.authority("Root")
+    leaf = root.leaf("a.example", validity=pki.Validity(start=0.5 / 24))
+    found = evidence(
+        "a.example",
+        leaf,
+        verdicts=(refused(Role.DECIDED, 9, root),),
+        server_time=NOW + timedelta(minutes=ahead),
     )
     assert causes(found) == [cause]
 
@@ -292,3 +311,19 @@ def test_the_proxy_and_the_server_are_told_apart() -> None:
         given = replace(found, capture=replace(found.capture, failure=failure))
         (finding,) = find_causes(given)
         assert (finding.cause, finding.hop) == (cause, hop)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param(-67818, 10, id="macOS: expired"),
+        pytest.param(-67602, 62, id="macOS: name"),
+        pytest.param(0x800B0109, 19, id="Windows: untrusted root"),
+        pytest.param(0x800B0109 - 2**32, 19, id="Windows, signed"),
+        pytest.param(20, 20, id="OpenSSL's own"),
+        pytest.param(-1, -1, id="unknown"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_platform_codes(code: int | None, expected: int | None) -> None:
+    assert verify.as_openssl(code) == expected

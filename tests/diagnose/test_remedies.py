@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 
 import pytest
 
@@ -10,8 +11,13 @@ from diagnose import zoo
 from diagnose.zoo import Animal, Keeper
 from kedge import diagnose
 from kedge.diagnose import RemedyKind, User
-from kedge.diagnose.causes import Cause, Finding
-from kedge.diagnose.remedies import mend_source
+from kedge.diagnose.capture import Capture
+from kedge.diagnose.causes import Cause, Evidence, Finding
+from kedge.diagnose.chain import Chain
+from kedge.diagnose.comparison import Contender, Role, Verdict
+from kedge.diagnose.examine import examine
+from kedge.diagnose.remedies import TRUSTSTORE_ISSUES, find_remedies, mend_source
+from kedge.diagnose.route import Place
 from kedge.diagnose.sentences import sentence
 from kedge.errors import (
     ConnectionFailedError,
@@ -20,7 +26,16 @@ from kedge.errors import (
     PageError,
     VerificationError,
 )
-from kedge.model import Hop, NetworkOrigin
+from kedge.model import (
+    Hop,
+    NetworkOrigin,
+    Origin,
+    OriginKind,
+    Sourced,
+    StoreKind,
+    TrustDecision,
+    TrustSource,
+)
 from support import pki
 
 USER = User(words=("install", "x"))
@@ -204,3 +219,41 @@ def test_a_status_is_looked_into_where_it_may_be_about_the_connection(keeper: Ke
     other = HttpStatusError("404", url=url, status=404)
     assert diagnose.diagnose(other, keeper.surroundings, USER) is None
     assert keeper.servers[0].handshakes == []
+
+
+@pytest.mark.parametrize(("theirs", "word"), [(True, "kedge's fault"), (False, TRUSTSTORE_ISSUES)])
+def test_whom_to_ask_where_nothing_explains_it(theirs: bool, word: str) -> None:
+    """With the truststore flag on, the failure is repeated with truststore itself."""
+    place = Place(NetworkOrigin("https", "a.example", 443))
+    decision = TrustDecision((TrustSource(StoreKind.SYSTEM),))
+    again = Verdict(contender=Contender(Role.TRUSTSTORE, decision), passed=theirs)
+    evidence = Evidence(
+        place=place,
+        capture=Capture(place=place),
+        chain=Chain(),
+        verdicts=(again,),
+        now=datetime.now(timezone.utc),
+    )
+    (remedy,) = find_remedies((), evidence, USER)
+    assert remedy.kind is RemedyKind.ASK
+    assert word in remedy.what
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_truststore_itself_is_asked_about_what_nothing_explains(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """By handshake: it says the same, and is asked with the system's store alone."""
+    monkeypatch.setattr("kedge.diagnose.examine.find_causes", lambda _: ())
+    root = pki.authority("Corp Root")
+    store = keeper.bundle(root, name="store.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(store))
+    keeper.environ["SSL_CERT_FILE"] = str(store)
+    flag = Origin(OriginKind.COMMAND_LINE, "--use-feature=truststore")
+    if known:
+        keeper.settings["truststore"] = Sourced(True, flag)
+    url = keeper.serves(root.leaf("localhost", validity=pki.EXPIRED))
+    found = examine(url, keeper.surroundings)
+    asked = found.evidence.verdict(Role.TRUSTSTORE)
+    assert (asked is not None) is known
+    assert asked is None or asked.verify_code == 10

@@ -52,6 +52,7 @@ class Keeper:
     #: What a test needs again when it looks at the findings.
     notes: dict[str, Certificate] = field(default_factory=dict)
     servers: list[Server] = field(default_factory=list)
+    proxies: list[Proxy] = field(default_factory=list)
 
     def trusts(self, *certificates: Certificate, name: str = "trusted.pem") -> Path:
         """``--cert`` names a bundle of these."""
@@ -763,8 +764,18 @@ def proxy_untrusted(keeper: Keeper) -> str:
     proxy = keeper.stack.enter_context(
         Proxy(certificate=sent_with(leaf, root), credentials=("user", "secret"))
     )
+    keeper.proxies.append(proxy)
     keeper.uses(proxy.authorized_url)
     return "https://files.example/simple/"
+
+
+def proxy_and_no_anchors(keeper: Keeper) -> str:
+    """With a bundle that cannot be loaded there is nothing to verify the proxy with."""
+    url = proxy_untrusted(keeper)
+    path = keeper.folder / "page.pem"
+    path.write_text("<!DOCTYPE html><title>Sign in</title>")
+    keeper.settings["cert"] = Sourced(str(path), CERT)
+    return url
 
 
 def proxy_expired(keeper: Keeper) -> str:
@@ -868,6 +879,9 @@ ROUTES = (
         proxy_untrusted,
         (Cause.PROXY_TLS, Cause.UNTRUSTED_ROOT),
         on_the_proxy,
+    ),
+    Animal(
+        "proxy-no-anchors", proxy_and_no_anchors, (Cause.BAD_BUNDLE, Cause.PROXY_TLS), names_bundle
     ),
     Animal("proxy-expired", proxy_expired, (Cause.PROXY_TLS, Cause.EXPIRED), on_the_proxy),
     Animal("behind-tls-proxy", behind_tls_proxy, (Cause.EXPIRED,), expired_leaf_date),

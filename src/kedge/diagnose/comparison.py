@@ -40,6 +40,7 @@ class Role(Enum):
     ADDED = "what was decided, plus one bundle"
     RELAXED = "what was decided, without strictness"
     STRICT = "what was decided, with strictness"
+    TRUSTSTORE = "what was decided, as truststore itself has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,10 @@ def compare(those: Iterable[Contender], terms: Terms) -> tuple[Verdict, ...]:
 
 
 def anchors_of(contender: Contender) -> object:
-    """Equal for contenders that come to the same anchors and the same strictness."""
+    """Equal for contenders that come to the same anchors, strictness and way of verifying."""
     decision = contender.decision
     sources = frozenset((source.kind, source.path) for source in decision.sources)
-    return sources, decision.strict.value
+    return sources, decision.strict.value, contender.role is Role.TRUSTSTORE
 
 
 def _try(contender: Contender, terms: Terms, deadline: Deadline) -> Verdict:
@@ -175,7 +176,10 @@ def _try(contender: Contender, terms: Terms, deadline: Deadline) -> Verdict:
     try:
         anchors = trust.load(contender.decision, environ=terms.environ)
         client = terms.client_cert if decided else None
-        context = trust.make_context(anchors, client_cert=client)
+        if contender.role is Role.TRUSTSTORE:
+            context = trust.truststore_context(anchors)
+        else:
+            context = trust.make_context(anchors, client_cert=client)
     except TrustError as exc:
         return Verdict(contender=contender, unusable=exc)
     named, kin = related(_certificates(anchors), terms.chain)

@@ -8,7 +8,7 @@ Contacts that one peer and its proxy, and nobody else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -19,7 +19,7 @@ from kedge.diagnose.chain import read_chain
 from kedge.diagnose.comparison import Contender, Role, Terms, compare, contenders
 from kedge.diagnose.route import Place
 from kedge.errors import TrustError
-from kedge.model import Hop, NetworkOrigin, Sourced, TrustDecision
+from kedge.model import Hop, NetworkOrigin, Sourced, StoreKind, TrustDecision
 from kedge.transport.locations import locate
 from kedge.transport.proxies import ProxyTable, keeps_to_this_machine, read_system_proxies
 
@@ -115,7 +115,21 @@ def examine(
         proxy=proxy,
         neighbours=neighbours,
     )
-    return Examination(evidence, find_causes(evidence))
+    findings = find_causes(evidence)
+    if not findings and _asks_truststore(evidence):
+        repeated = (Contender(Role.TRUSTSTORE, surroundings.decision),)
+        again = compare(repeated, terms)
+        evidence = replace(evidence, verdicts=(*evidence.verdicts, *again))
+    return Examination(evidence, findings)
+
+
+def _asks_truststore(evidence: Evidence) -> bool:
+    """Whether TLS failed with the system's store, which is when truststore has a say."""
+    decided = evidence.decided
+    if decided is None or decided.failure is None:
+        return False
+    sources = decided.contender.decision.sources
+    return any(source.kind is StoreKind.SYSTEM for source in sources)
 
 
 def _worth_trying(

@@ -56,6 +56,7 @@ class RemedyKind(str, Enum):
     CHECK = "check"
     TELL_OPERATOR = "tell-operator"
     TRUST_HOST = "trust-host"
+    ASK = "ask"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +82,9 @@ class Remedy:
 def find_remedies(
     findings: tuple[Finding, ...], evidence: Evidence, user: User
 ) -> tuple[Remedy, ...]:
-    """What can be done, best first; empty where nothing was found."""
+    """What can be done, best first; without findings, whom to ask, where that is known."""
     if not findings:
-        return ()
+        return tuple(_ask(evidence))
     return (
         *_other_anchors(findings, evidence, user),
         *_local(findings, evidence, user),
@@ -448,6 +449,22 @@ def _operator(findings: tuple[Finding, ...], evidence: Evidence) -> Iterator[Rem
             + " can mend this. Send them:",
             to_operator=sentence(finding, evidence.place.origin.hostport),
         )
+
+
+TRUSTSTORE_ISSUES = "https://github.com/sethmlarson/truststore/issues"
+
+
+def _ask(evidence: Evidence) -> Iterator[Remedy]:
+    """Nothing explains it: whose it is shows where truststore itself was tried."""
+    again = evidence.verdict(Role.TRUSTSTORE)
+    if again is None:
+        return
+    attach = "Attach this report and the certificates that were presented."
+    if again.passed:
+        what = f"truststore itself accepts it, so this is kedge's fault: please report it. {attach}"
+    else:
+        what = f"truststore itself refuses it, too: ask at {TRUSTSTORE_ISSUES}. {attach}"
+    yield Remedy(kind=RemedyKind.ASK, what=what)
 
 
 _MAY_BE_LOWERED = frozenset(

@@ -37,6 +37,8 @@ def verdict(verdict: Verdict) -> str:
             choice = "what is trusted now, without strictness"
         case Role.STRICT:
             choice = "what is trusted now, with strictness"
+        case Role.TRUSTSTORE:
+            choice = "the same as truststore itself has it"
     return f"{choice}: {_fared(verdict)}"
 
 

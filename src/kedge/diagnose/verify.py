@@ -1,6 +1,6 @@
 """OpenSSL's verify codes (``X509_V_ERR_*`` of ``x509_vfy.h``), in the groups that mean one thing.
 
-The numbers are those of OpenSSL 3; two that 1.1.1 used for something else are told apart by
+The numbers are those of OpenSSL 3; one that 1.1.1 used for something else is told apart by
 version. They are stable: OpenSSL appends.
 """
 
@@ -26,3 +26,26 @@ WEAK_KEY = frozenset({66, 67})
 WEAK_SIGNATURE = frozenset({68, 76})
 #: What ``VERIFY_X509_STRICT`` alone looks at.
 STRICT = frozenset(range(77, 95)) - {79}
+
+
+#: What truststore reports where the platform verifies: ``SecBase.h`` on macOS, ``winerror.h`` on
+#: Windows, and OpenSSL's code for the same.
+_PLATFORM = {
+    -25318: 20,  # errSecCreateChainFailed
+    -67602: 62,  # errSecHostNameMismatch
+    -67818: EXPIRED,  # errSecCertificateExpired
+    -67819: NOT_YET_VALID,  # errSecCertificateNotValidYet
+    -67843: 20,  # errSecNotTrusted
+    0x800B0101: EXPIRED,  # CERT_E_EXPIRED: before or after its time; the chain tells which
+    0x800B0109: 19,  # CERT_E_UNTRUSTEDROOT
+    0x800B010A: 20,  # CERT_E_CHAINING
+    0x800B010F: 62,  # CERT_E_CN_NO_MATCH
+    0x800B0110: 26,  # CERT_E_WRONG_USAGE
+}
+
+
+def as_openssl(code: int | None) -> int | None:
+    """A code as OpenSSL would give it; a platform's code that has no such meaning stays."""
+    if code is None:
+        return None
+    return _PLATFORM.get(code, _PLATFORM.get(code & 0xFFFFFFFF, code))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from kedge.diagnose.verify import as_openssl
 from kedge.model import Hop
 
 _CHUNK = 65536
@@ -299,7 +300,7 @@ def _tls_failure(exc: ssl.SSLError, step: Step, hop: Hop, tls: TlsStream | None)
             step=step,
             trouble=Trouble.UNVERIFIED,
             hop=hop,
-            verify_code=getattr(exc, "verify_code", None),  # truststore sets none
+            verify_code=as_openssl(getattr(exc, "verify_code", None)),
             reason=reason,
         )
     said = tls.first if tls is not None else b""

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING
 from kedge.model import TrustDecision
 from kedge.trust.anchors import Anchors, LoadedSource, load
 from kedge.trust.client import ClientCertificate
-from kedge.trust.context import make_context, unverified_context
+from kedge.trust.context import make_context, truststore_context, unverified_context
 from kedge.trust.decide import TrustSettings, decide
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ __all__ = [
     "export_pem",
     "load",
     "make_context",
+    "truststore_context",
     "unverified_context",
 ]
 

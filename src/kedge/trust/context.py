@@ -14,6 +14,7 @@ from __future__ import annotations
 import ssl
 
 from kedge.errors import TruststoreError
+from kedge.model import StoreKind
 from kedge.trust import openssl, trusted
 from kedge.trust.anchors import Anchors
 from kedge.trust.client import ClientCertificate, load_client_certificate
@@ -37,6 +38,17 @@ def make_context(
     _apply_profile(context, anchors)
     if client_cert is not None:
         load_client_certificate(context, client_cert)
+    return context
+
+
+def truststore_context(anchors: Anchors) -> ssl.SSLContext:
+    """The same trust as ``truststore`` itself has it, also where kedge reads the system's store.
+
+    For a diagnosis: it tells whose fault a failure is. Raises
+    :class:`~kedge.errors.TruststoreError`.
+    """
+    context = _platform_context(anchors)
+    _apply_profile(context, anchors)
     return context
 
 
@@ -94,6 +106,7 @@ def _platform_context(anchors: Anchors) -> ssl.SSLContext:
     blocks = [
         Block.of_der(trusted.certificate_der(block), number=block.number)
         for loaded in anchors.sources
+        if loaded.source.kind is not StoreKind.SYSTEM  # truststore reads that by itself
         for block in loaded.blocks
         if not trusted.withholds(block)
     ]
