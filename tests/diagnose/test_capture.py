@@ -83,6 +83,19 @@ def test_a_client_certificate_is_shown_over_verified_connections_alone(
     assert seen == ({None, client.der} if trusted else {None})
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_that_is_accepted(keeper: Keeper, version: ssl.TLSVersion) -> None:
+    """That the probe, which shows none, is turned away is no cause then."""
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    leaf = root.leaf("localhost")
+    url = keeper.serves(leaf, client_ca=root, client_required=True, maximum_tls=version)
+    keeper.presents(root.client(), url)
+    found = examine(url, keeper.surroundings)
+    assert found.findings == ()
+    assert found.sound
+
+
 def test_a_client_certificate_is_for_its_origins(keeper: Keeper) -> None:
     url = zoo.client_refused(ssl.TLSVersion.TLSv1_3)(keeper)
     keeper.client_origins = frozenset({NetworkOrigin("https", "elsewhere.example", 443)})

@@ -112,6 +112,13 @@ def test_a_root_that_another_source_has_is_no_missing_intermediate() -> None:
     assert (finding.cause, finding.certain) == (Cause.UNTRUSTED_ROOT, True)
 
 
+def test_a_namesake_is_not_blamed_where_another_source_has_the_issuer() -> None:
+    root, namesake = pki.authority("Corp Root"), pki.authority("Corp Root")
+    verdicts = (refused(Role.DECIDED, 20), passed(Role.SYSTEM, root))
+    found = evidence("a.example", root.leaf("a.example"), namesake, verdicts=verdicts)
+    assert causes(found) == [Cause.UNTRUSTED_ROOT]
+
+
 def test_a_sound_connection_has_no_cause() -> None:
     """Whatever else its chain holds: an expired cross-signature is nobody's trouble."""
     root = pki.authority("Root", validity=pki.EXPIRED)

@@ -394,6 +394,25 @@ def expired_anchor(keeper: Keeper) -> str:
     return keeper.serves(root.leaf("localhost"))
 
 
+def ca_may_not_sign(keeper: Keeper) -> str:
+    """A CA by its constraints, and not by its key usage."""
+    usage = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    extension = x509.KeyUsage(digital_signature=True, **usage), True
+    return under(key_usage=False, extensions=[extension])(keeper)
+
+
 def path_too_long(keeper: Keeper) -> str:
     root = pki.authority("Corp Root", path_length=0)
     keeper.trusts(root)
@@ -552,6 +571,12 @@ CERTIFICATES = (
     ),
     Animal(
         "not-a-ca", under(is_ca=False), (Cause.BAD_CA_CERTIFICATE,), names_certificate("issuing")
+    ),
+    Animal(
+        "ca-may-not-sign",
+        ca_may_not_sign,
+        (Cause.BAD_CA_CERTIFICATE,),
+        names_certificate("issuing"),
     ),
     Animal("path-too-long", path_too_long, (Cause.BAD_CA_CERTIFICATE,)),
     Animal(

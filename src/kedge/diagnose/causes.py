@@ -300,12 +300,10 @@ def _broken_off(evidence: Evidence) -> Failure | None:
     """The alert, or OpenSSL's own refusal, wherever it showed: TLS 1.3 tells a client only after
     the handshake that its certificate will not do."""
     capture, decided = evidence.capture, evidence.decided
-    seen = [
-        capture.failure,
-        *((decided.failure, decided.after) if decided else ()),
-        # With a certificate of our own, what becomes of a visitor without one says nothing.
-        capture.after if evidence.client_cert is None else None,
-    ]
+    ours = (decided.failure, decided.after) if decided else ()
+    # With a certificate of our own, what becomes of a visitor without one says nothing.
+    alone = evidence.client_cert is None or decided is None
+    seen = (capture.failure, *ours, capture.after) if alone else ours
     tells = (Trouble.ALERT, Trouble.TLS)
     return next((each for each in seen if each is not None and each.trouble in tells), None)
 
@@ -548,8 +546,6 @@ def _wrong_name(evidence: Evidence) -> bool:
 def _by_code(evidence: Evidence) -> Iterator[Finding]:
     """What one verify code says by itself; the chain tells which certificate it is about."""
     code = evidence.code
-    if code in verify.STRICT and _relaxed_passes(evidence):
-        return
     for codes, cause, fits in _CODES:
         if code in codes:
             links = evidence.chain.links

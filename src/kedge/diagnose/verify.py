@@ -24,8 +24,6 @@ EXTENSION = frozenset({34, 41, 42, 45})
 PURPOSE = frozenset({26})
 WEAK_KEY = frozenset({66, 67})
 WEAK_SIGNATURE = frozenset({68, 76})
-#: What ``VERIFY_X509_STRICT`` alone looks at.
-STRICT = frozenset(range(77, 95)) - {79}
 
 
 #: What truststore reports where the platform verifies: ``SecBase.h`` on macOS, ``winerror.h`` on
