@@ -5,10 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from resolvelib.structs import RequirementInformation
 
 from kedge.errors import ConflictError, NeedsBuildError, NotFoundError, ResolutionError
-from kedge.resolve import FormatControl, ReleaseControl
-from support.shelf import Shelf, asked_for, on_disk
+from kedge.index import Link
+from kedge.index.files import files_of
+from kedge.resolve import FormatControl, Problem, ReleaseControl
+from kedge.resolve.candidates import ExtrasCandidate, FileCandidate
+from kedge.resolve.demands import ExplicitDemand, SpecifierDemand
+from kedge.resolve.explain import Explainer
+from kedge.resolve.journal import Journal
+from kedge.resolve.library import Library
+from kedge.resolve.target import Target
+from support.shelf import MARKERS, TAGS, Shelf, asked_for, on_disk
 
 
 def _told(error: ResolutionError) -> str:
@@ -190,6 +201,55 @@ def test_conflict_through_extras_names_who_asked_for_them() -> None:
     assert "one 1.0 requires lib" in told
     assert "two 1.0 requires lib<2" in told
     assert "lib[x] 2.0 requires lib 2.0" not in told
+
+
+def test_a_constraint_on_what_is_in_conflict_is_told() -> None:
+    shelf = Shelf().add("one", "1.0", requires=["lib>=2"]).add("two", "1.0", requires=["lib<2"])
+    shelf.add("lib", "1.0", "2.0", "3.0")
+    told = _fails(shelf, "one", "two", constraints=(asked_for("lib<3", line=9),))
+    for words in ["one 1.0 requires lib>=2", "two 1.0 requires lib<2", "lib<3", "line 9"]:
+        assert words in told
+
+
+def test_a_demand_that_nothing_meets_is_the_whole_story() -> None:
+    """What else is asked of the project has no part in it."""
+    shelf = Shelf().add("lib", "1.0", "2.0").add("app", "1.0", requires=["lib>=5"])
+    with pytest.raises(NotFoundError) as caught:
+        shelf.resolve("lib>=1", "app")
+    assert caught.value.name == "lib"
+    assert "lib>=5" in caught.value.message
+    assert "lib>=1" not in caught.value.message
+
+
+def test_the_base_that_extras_demand_is_told_as_who_demanded_the_extras() -> None:
+    def release(name: str, version: str) -> FileCandidate:
+        filename = f"{name}-{version}-py3-none-any.whl"
+        link = Link(url=f"https://index.test/{filename}", filename=filename)
+        (file,) = files_of(NormalizedName(name), [link], index="", page_verified=True)
+        return FileCandidate(file)
+
+    one, two, lib = release("one", "1.0"), release("two", "1.0"), release("lib", "2.0")
+    extras = frozenset([NormalizedName("x")])
+    dressed = ExtrasCandidate(lib, extras)
+    for_extras = SpecifierDemand(NormalizedName("lib"), SpecifierSet(), extras)
+    limit = SpecifierDemand(NormalizedName("lib"), SpecifierSet("<2"))
+    journal = Journal()
+    journal.demanded(for_extras, one)
+    shelf = Shelf().add("lib", "1.0", "2.0")
+    target = Target(markers=MARKERS, tags=TAGS, python_version="3.11.7")
+    problem = Problem(requested=(), markers=MARKERS, tags=TAGS, python_version="3.11.7")
+    library = Library(problem, shelf, target=target, constraints={}, hashes={})
+    explainer = Explainer(library, shelf, journal, constraints={}, target=target)
+    error = explainer.error(
+        [
+            RequirementInformation(ExplicitDemand(lib), dressed),
+            RequirementInformation(limit, two),
+        ]
+    )
+    assert isinstance(error, ConflictError)
+    assert any("one 1.0 requires lib[x]" in line for line in error.explanation)
+    assert any("two 1.0 requires lib<2" in line for line in error.explanation)
+    assert len(error.explanation) == 2
 
 
 def test_only_the_unmet_python_is_told() -> None:

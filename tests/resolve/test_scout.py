@@ -7,12 +7,17 @@ import time
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
-from kedge.environment import CoreMetadata
-from kedge.errors import NeedsBuildError, PageError
+from kedge.environment import CoreMetadata, InstalledDistribution
+from kedge.errors import PageError
 from kedge.index import IndexFile
-from support.shelf import Shelf, on_disk
+from kedge.resolve import Problem
+from kedge.resolve.library import Library
+from kedge.resolve.scout import Scout
+from kedge.resolve.target import Target
+from support.shelf import MARKERS, TAGS, Shelf, on_disk
 
 
 class Slow(Shelf):
@@ -91,12 +96,68 @@ def test_versions_that_come_next_are_fetched_while_one_is_tried() -> None:
     assert time.perf_counter() - began < 14 * Slow.delay
 
 
+def _scout(
+    shelf: Shelf, *, threads: int = 1, installed: tuple[InstalledDistribution, ...] = ()
+) -> Scout:
+    problem = Problem(
+        requested=(),
+        installed={one.name: one for one in installed},
+        markers=MARKERS,
+        tags=TAGS,
+        python_version="3.11.7",
+    )
+    target = Target(markers=MARKERS, tags=TAGS, python_version="3.11.7")
+    library = Library(problem, shelf, target=target, constraints={}, hashes={})
+    return Scout(library, threads=threads, prefers_installed=lambda name: name != "newest")
+
+
+def _notice(scout: Scout, name: str) -> None:
+    scout.notice(NormalizedName(name), SpecifierSet(), frozenset())
+
+
+def _wait_for(shelf: Shelf, what: str) -> None:
+    until = time.monotonic() + 10
+    while what not in shelf.asked:
+        assert time.monotonic() < until, shelf.asked
+        time.sleep(0.005)
+
+
 def test_source_distributions_are_not_built_on_the_off_chance() -> None:
-    shelf = Shelf().add("app", "1.0", requires=["lib<2"]).add("lib", "1.0")
-    shelf.add("lib", "2.0", sdist=True)
-    shelf.failures["lib-2.0.tar.gz"] = NeedsBuildError("no", filename="lib-2.0.tar.gz")
-    assert shelf.versions("app", "lib", threads=4) == {"app": "1.0", "lib": "1.0"}
-    assert "lib-2.0.tar.gz" not in shelf.asked
+    shelf = Shelf().add("lib", "2.0", sdist=True).add("other", "1.0")
+    scout = _scout(shelf)
+    _notice(scout, "lib")
+    _notice(scout, "other")  # the one thread comes to it when it is done with lib
+    _wait_for(shelf, "other-1.0-py3-none-any.whl")
+    scout.close()
+    assert shelf.asked == ["lib", "other", "other-1.0-py3-none-any.whl"]
+
+
+def test_follows_what_is_installed_instead_of_the_index(tmp_path: Path) -> None:
+    shelf = Shelf().add("lib", "1.0").add("app", "9.0").add("newest", "9.0")
+    installed = tuple(
+        on_disk(tmp_path, name, "1.0", requires=["lib"]) for name in ("app", "newest")
+    )
+    scout = _scout(shelf, installed=installed)
+    _notice(scout, "app")
+    _wait_for(shelf, "lib-1.0-py3-none-any.whl")
+    _notice(scout, "newest")
+    _wait_for(shelf, "newest-9.0-py3-none-any.whl")
+    scout.close()
+    assert "app" not in shelf.asked
+
+
+def test_begins_nothing_once_it_is_closed() -> None:
+    shelf = Slow()
+    names = [f"lib{number}" for number in range(10)]
+    for name in names:
+        shelf.add(name, "1.0")
+    scout = _scout(shelf)
+    for name in names:
+        _notice(scout, name)
+    scout.close()
+    _notice(scout, "lib0")
+    time.sleep(6 * Slow.delay)
+    assert len(shelf.asked) <= 2  # one project's page and metadata were under way
 
 
 def test_what_fails_ahead_and_is_not_needed_does_not_matter() -> None:
