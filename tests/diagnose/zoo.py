@@ -394,6 +394,21 @@ def expired_anchor(keeper: Keeper) -> str:
     return keeper.serves(root.leaf("localhost"))
 
 
+def no_ca_and_untrusted(keeper: Keeper) -> str:
+    root = pki.authority("Corp Root")
+    issuing = root.intermediate("Corp Issuing", is_ca=False)
+    keeper.notes |= {"issuing": issuing}
+    return keeper.serves(
+        root.leaf("localhost"), context=lax_context(sent_with(issuing.leaf("localhost"), issuing))
+    )
+
+
+def names_no_ca(findings: Sequence[Finding], keeper: Keeper) -> None:
+    certificate = about(Cause.BAD_CA_CERTIFICATE, findings).certificate
+    assert certificate is not None
+    assert certificate.sha256 == keeper.notes["issuing"].fingerprint
+
+
 def ca_may_not_sign(keeper: Keeper) -> str:
     """A CA by its constraints, and not by its key usage."""
     usage = dict.fromkeys(
@@ -571,6 +586,12 @@ CERTIFICATES = (
     ),
     Animal(
         "not-a-ca", under(is_ca=False), (Cause.BAD_CA_CERTIFICATE,), names_certificate("issuing")
+    ),
+    Animal(
+        "no-ca-untrusted",
+        no_ca_and_untrusted,
+        (Cause.UNTRUSTED_ROOT, Cause.BAD_CA_CERTIFICATE),
+        names_no_ca,
     ),
     Animal(
         "ca-may-not-sign",

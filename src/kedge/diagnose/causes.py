@@ -357,9 +357,9 @@ def _vouching(evidence: Evidence) -> Iterator[Finding]:
         return
     broken = tuple(_broken_link(evidence))
     yield from broken
-    if intercepted or broken:
-        return
-    yield from _unknown_issuer(evidence)
+    if not intercepted and not broken:
+        yield from _unknown_issuer(evidence)
+    yield from _bad_links(evidence)
 
 
 def _unknown_issuer(evidence: Evidence) -> Iterator[Finding]:
@@ -447,9 +447,13 @@ def _broken_link(evidence: Evidence) -> Iterator[Finding]:
     if chain.impostors and top is not None and not _someone_knows(evidence):
         wrong = chain.certificates[chain.impostors[0]]
         yield _about(Cause.WRONG_INTERMEDIATE, evidence, wrong, issuer=top.issuer, name=top.label)
-    for each in chain.links[1:]:
-        if each.may_sign is False:
-            yield _about(Cause.BAD_CA_CERTIFICATE, evidence, each, reason="keyUsage")
+
+
+def _bad_links(evidence: Evidence) -> Iterator[Finding]:
+    """Certificates that signed others and may not, whoever is at the top."""
+    for each in evidence.chain.links[1:]:
+        if each.may_sign is False or (each.is_ca is not True and not each.self_signed):
+            yield _about(Cause.BAD_CA_CERTIFICATE, evidence, each)
 
 
 def _someone_knows(evidence: Evidence) -> bool:
