@@ -21,6 +21,7 @@ from kedge.diagnose.wire import Deadline, Trouble, certificates_of, connect
 from kedge.model import Hop, NetworkOrigin
 from support import pki
 from support.proxies import Proxy
+from support.servers import Response
 from transport.sessions import RawServer, silence
 
 LIMIT = 4.0
@@ -137,6 +138,17 @@ def test_a_silent_peer_cannot_hold_it(keeper: Keeper, proxied: bool) -> None:
     begun = time.monotonic()
     examine(url, replace(keeper.surroundings, limit=0.5))
     assert time.monotonic() - begun < 2.5
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(keeper: Keeper) -> None:
+    """The handshakes are done, and all that matters is known."""
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    url = keeper.serves(root.leaf("localhost"), lambda _: Response(delay=9))
+    begun = time.monotonic()
+    found = examine(url, replace(keeper.surroundings, limit=20))
+    assert time.monotonic() - begun < 8
+    assert found.sound
 
 
 def test_a_peer_that_drips_cannot_hold_it(keeper: Keeper) -> None:

@@ -54,6 +54,7 @@ OFFERED = {
     "missing-known": (RemedyKind.ADD_BUNDLE, TELL),
     "rekeyed": (TELL, LOWER),
     "expired": (TELL, LOWER),
+    "pypi-expired": (TELL,),
     "expired-untrusted": (OBTAIN, TELL, LOWER),
     "expired-anchor": (RemedyKind.MEND_BUNDLE, LOWER),
     "name": (TELL, LOWER),

@@ -316,6 +316,15 @@ def public_name_self_signed(keeper: Keeper) -> str:
     return keeper.behind("github.com", pki.self_signed("github.com"))
 
 
+def public_name_expired(keeper: Keeper) -> str:
+    """Of a root that is trusted: nobody is in the line."""
+    root = pki.authority("Public Root")
+    keeper.trusts(root)
+    leaf = root.leaf("pypi.org", validity=pki.EXPIRED)
+    keeper.notes |= {"leaf": leaf}
+    return keeper.behind("pypi.org", leaf)
+
+
 # --------------------------------------------------------------------------------------------
 # What the certificates say
 
@@ -528,6 +537,7 @@ CERTIFICATES = (
         public_name_self_signed,
         (Cause.TLS_INTERCEPTION, Cause.SELF_SIGNED),
     ),
+    Animal("pypi-expired", public_name_expired, (Cause.EXPIRED,), expired_leaf_date),
     Animal("expired", trusted_leaf(validity=pki.EXPIRED), (Cause.EXPIRED,), expired_leaf_date),
     Animal(
         "expired-untrusted",

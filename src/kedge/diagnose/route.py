@@ -30,6 +30,8 @@ from kedge.transport.proxies import Proxy
 
 _HEAD_LIMIT = 65536
 _USER_AGENT = "kedge"
+#: Seconds for the answer to ``HEAD /``.
+_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,11 @@ def _greeting(proxy: Proxy) -> list[str]:
 
 
 def head(stream: Stream, place: Place) -> Answer:
-    """``HEAD /``: no path, no credentials for the server, no body. Raises :class:`StoppedError`."""
+    """``HEAD /``: no path, no credentials for the server, no body. Raises :class:`StoppedError`.
+
+    The answer tells little that the handshake did not: it is waited for briefly.
+    """
+    stream.hurry(_PATIENCE)
     target, extra = "/", []
     if place.proxy is not None and place.origin.scheme == "http" and not place.proxy.is_socks:
         target, extra = f"http://{place.origin.hostport}/", _greeting(place.proxy)

@@ -105,19 +105,24 @@ class Deadline:
 
 
 class Stream(Protocol):
-    """Bytes both ways. ``read`` gives nothing at the end."""
+    """Bytes both ways. ``read`` gives nothing at the end; ``hurry`` brings the deadline nearer."""
 
     def read(self) -> bytes: ...
 
     def write(self, data: bytes) -> None: ...
 
+    def hurry(self, seconds: float) -> None: ...
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class TcpStream:
     """A socket under a deadline."""
 
     sock: Any
     deadline: Deadline
+
+    def hurry(self, seconds: float) -> None:
+        self.deadline = Deadline(min(self.deadline.at, Deadline.after(seconds).at))
 
     def read(self) -> bytes:
         self.sock.settimeout(self.deadline.remaining())
@@ -162,6 +167,9 @@ class TlsStream:
 
     def write(self, data: bytes) -> None:
         self._drive(lambda: self.tls.write(data))
+
+    def hurry(self, seconds: float) -> None:
+        self._outer.hurry(seconds)
 
     def presented(self) -> tuple[bytes, ...]:
         """The chain that the peer sent, in its order, as DER; verified or not.
