@@ -145,7 +145,7 @@ class TestTheSimpleApi:
                     assert files_fetched(there)
                 else:
                     outcome.failed(1, saying=[there.hostport])
-                    assert there.requests == []
+                    assert there.asked == []
 
     def test_several_indexes_are_one(
         self, kedge: Kedge, target: Venv, private_ca: Authority
@@ -287,4 +287,4 @@ class TestLinks:
                 assert target.versions() == INSTALLED
             else:
                 outcome.failed(1, saying=[server.hostport])
-                assert server.requests == []
+                assert server.asked == []

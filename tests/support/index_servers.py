@@ -31,8 +31,12 @@ class IndexServer:
 
     @property
     def requests(self) -> list[str]:
-        """Method, path and protocol of every request that nginx answered."""
-        return [line.split('"')[1] for line in self.access_log.read_text("utf-8").splitlines()]
+        """Method, path and protocol of every request that nginx answered, without the bare
+        ``HEAD /`` that a diagnosis may send.
+        """
+        lines = self.access_log.read_text("utf-8").splitlines()
+        asked = [line.split('"')[1] for line in lines]
+        return [request for request in asked if request != "HEAD / HTTP/1.1"]
 
 
 _NGINX = """

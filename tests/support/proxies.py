@@ -48,6 +48,11 @@ class Entry:
     def credentials(self) -> tuple[str, str] | None:
         return basic_credentials(self.headers.get("proxy-authorization"))
 
+    @property
+    def is_bare_probe(self) -> bool:
+        """Whether it is all that a diagnosis may send to a proxy it could not verify."""
+        return self.method == "HEAD" and self.target == "/" and self.credentials is None
+
 
 class Proxy:
     """A proxy of our own: ``CONNECT`` tunnels, and plain requests in absolute form.

@@ -153,6 +153,13 @@ class Server:
         """The paths asked for, in the order of their arrival."""
         return [request.path for request in self.requests]
 
+    @property
+    def asked(self) -> list[Request]:
+        """What was asked for, without what a diagnosis may send over a connection that is not
+        verified: a bare ``HEAD /``. One with credentials counts.
+        """
+        return [request for request in self.requests if not _is_bare_probe(request)]
+
     def forget(self) -> None:
         """Empties the log."""
         with self._lock:
@@ -486,6 +493,12 @@ def instead(response: Response) -> Fault:
 def body(contents: bytes) -> Fault:
     """Other contents, with the same headers."""
     return lambda response: replace(response, body=contents)
+
+
+def _is_bare_probe(request: Request) -> bool:
+    personal = ("Authorization", "Proxy-Authorization", "Cookie")
+    named = any(name in request.headers for name in personal)
+    return request.method == "HEAD" and request.target == "/" and not named and not request.body
 
 
 def _address_of(host: str) -> str:

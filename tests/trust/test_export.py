@@ -230,6 +230,7 @@ def test_public_names() -> None:
         "export_pem",
         "load",
         "make_context",
+        "truststore_context",
         "unverified_context",
     ]
     # Calling them twice finds the functions still, not submodules of the same name.

@@ -4,8 +4,8 @@ OpenSSL does not read such a folder: it computes a hash of the issuer's name and
 named by it, at every handshake. Here the folder is read once, and those certificates are taken
 that such a lookup would reach, and no others, so that the verdicts stay the same:
 
-- ``by_dir.c``: ``HASH.0``, ``HASH.1`` and on, in lower case, PEM, up to the first gap or the first
-  file that it cannot read;
+- ``by_dir.c``: ``HASH.0``, ``HASH.1`` and on, in lower case, PEM, up to the first gap (releases
+  before OpenSSL 3.0.22 also gave up at the first file that they could not read);
 - ``by_store.c`` (OpenSSL 3, for a single folder), where the above found nothing: whatever is
   named ``HASH.N`` in any case and with any gap, PEM or DER;
 - a subject that was found in an earlier place is not looked for in a later one.
@@ -120,10 +120,8 @@ class HashedLookup:
         number = 0
         while (name := f"{wanted}.{number}") in names:
             path = str(Path(folder, name))
-            blocks, whole = self._read_pem(path)
+            blocks, _ = self._read_pem(path)
             self._take(path, blocks, wanted)
-            if not whole:
-                break
             number += 1
 
     def _any_order(self, folder: str, wanted: str, names: Sequence[str]) -> None:
