@@ -14,7 +14,7 @@ from diagnose import zoo
 from diagnose.zoo import Keeper
 from kedge import trust
 from kedge.diagnose.capture import capture
-from kedge.diagnose.causes import Cause
+from kedge.diagnose.evidence import Cause
 from kedge.diagnose.examine import examine
 from kedge.diagnose.route import Place, read_answer
 from kedge.diagnose.wire import Deadline, Trouble, certificates_of, connect

@@ -10,9 +10,11 @@ import pytest
 from diagnose.zoo import aia
 from kedge.diagnose import verify
 from kedge.diagnose.capture import Capture, Spoken
-from kedge.diagnose.causes import Cause, Evidence, Neighbour, find_causes, of_source
+from kedge.diagnose.causes import find_causes
 from kedge.diagnose.chain import Chain, read_certificate, read_chain
 from kedge.diagnose.comparison import Contender, Role, Verdict
+from kedge.diagnose.connections import of_source
+from kedge.diagnose.evidence import Cause, Evidence, Neighbour
 from kedge.diagnose.route import Answer, Place
 from kedge.diagnose.wire import Failure, Step, Trouble
 from kedge.errors import BundleError, EmptySystemStoreError, TruststoreError

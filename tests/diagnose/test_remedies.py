@@ -12,9 +12,9 @@ from diagnose.zoo import Animal, Keeper
 from kedge import diagnose
 from kedge.diagnose import RemedyKind, User
 from kedge.diagnose.capture import Capture
-from kedge.diagnose.causes import Cause, Evidence, Finding
 from kedge.diagnose.chain import Chain
 from kedge.diagnose.comparison import Contender, Role, Verdict
+from kedge.diagnose.evidence import Cause, Evidence, Finding
 from kedge.diagnose.examine import examine
 from kedge.diagnose.remedies import TRUSTSTORE_ISSUES, find_remedies, mend_source
 from kedge.diagnose.route import Place
@@ -82,6 +82,14 @@ def test_what_is_offered(name: str, keeper: Keeper) -> None:
     url = ANIMALS[name].build(keeper)
     found = diagnose.diagnose_url(url, keeper.surroundings, USER)
     assert tuple(remedy.kind for remedy in found.remedies) == OFFERED[name]
+
+
+def test_no_command_is_offered_that_would_not_do(keeper: Keeper) -> None:
+    """The root alone does not mend a chain that has expired as well."""
+    url = ANIMALS["expired-untrusted"].build(keeper)
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    assert found.remedies[0].kind is OBTAIN
+    assert found.remedies[0].commands == ()
 
 
 @pytest.mark.parametrize("animal", [pytest.param(each, id=each.id) for each in zoo.CERTIFICATES])

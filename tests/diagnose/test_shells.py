@@ -67,6 +67,15 @@ def test_powershell_words(word: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "expected"),
+    [("a b", "'a b'"), ("it's", "'it\\'s'"), ("a\\b", "'a\\\\b'"), ("", "''")],
+)
+def test_fish_words(word: str, expected: str) -> None:
+    """Inside its single quotes a backslash escapes a backslash and a quote."""
+    assert quote(word, Shell.FISH) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
     [("a b", '"a b"'), ("a&b", '"a&b"'), ("", '""'), ("C:\\x\\y.pem", "C:\\x\\y.pem")],
 )
 def test_cmd_words(word: str, expected: str) -> None:

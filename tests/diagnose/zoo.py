@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, ObjectIdentifier
 
 from kedge import trust
-from kedge.diagnose.causes import Cause, Finding
+from kedge.diagnose.evidence import Cause, Finding
 from kedge.diagnose.examine import Surroundings
 from kedge.model import Hop, NetworkOrigin, Origin, OriginKind, Sourced, TrustDecision
 from kedge.trust import der

@@ -18,9 +18,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kedge.diagnose.causes import Cause, Finding, Neighbour
     from kedge.diagnose.commands import User
     from kedge.diagnose.diagnosis import diagnose, diagnose_url
+    from kedge.diagnose.evidence import Cause, Finding, Neighbour
     from kedge.diagnose.examine import Surroundings
     from kedge.diagnose.remedies import Remedy, RemedyKind
     from kedge.diagnose.report import Diagnosis, as_json, lines
@@ -44,9 +44,9 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Cause": "causes",
-    "Finding": "causes",
-    "Neighbour": "causes",
+    "Cause": "evidence",
+    "Finding": "evidence",
+    "Neighbour": "evidence",
     "User": "commands",
     "diagnose": "diagnosis",
     "diagnose_url": "diagnosis",

@@ -6,8 +6,9 @@ of anchors; for an error that came before the network, nobody.
 
 from __future__ import annotations
 
-from kedge.diagnose.causes import Cause, Finding, Neighbour, of_source
 from kedge.diagnose.commands import User
+from kedge.diagnose.connections import of_source
+from kedge.diagnose.evidence import Cause, Finding, Neighbour
 from kedge.diagnose.examine import Surroundings, examine
 from kedge.diagnose.operators import CHECKS
 from kedge.diagnose.remedies import Remedy, RemedyKind, find_remedies, mend_source

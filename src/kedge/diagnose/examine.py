@@ -14,9 +14,10 @@ from email.utils import parsedate_to_datetime
 
 from kedge import trust
 from kedge.diagnose.capture import Capture, capture
-from kedge.diagnose.causes import Evidence, Finding, Neighbour, find_causes
+from kedge.diagnose.causes import find_causes
 from kedge.diagnose.chain import read_chain
 from kedge.diagnose.comparison import Contender, Role, Terms, compare, contenders
+from kedge.diagnose.evidence import Evidence, Finding, Neighbour
 from kedge.diagnose.route import Place
 from kedge.errors import TrustError
 from kedge.model import Hop, NetworkOrigin, Sourced, StoreKind, TrustDecision

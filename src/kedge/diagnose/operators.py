@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kedge.diagnose.causes import Cause, Finding
+from kedge.diagnose.evidence import Cause, Finding
 
 
 def _label(finding: Finding) -> str:

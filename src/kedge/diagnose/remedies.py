@@ -14,7 +14,6 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from kedge.diagnose import operators
-from kedge.diagnose.causes import Cause, Evidence, Finding
 from kedge.diagnose.commands import (
     PLACEHOLDER,
     Change,
@@ -25,6 +24,7 @@ from kedge.diagnose.commands import (
     without_switch,
 )
 from kedge.diagnose.comparison import Role
+from kedge.diagnose.evidence import Cause, Evidence, Finding
 from kedge.diagnose.names import is_public
 from kedge.model import Hop, OriginKind, StoreKind, TrustDecision
 

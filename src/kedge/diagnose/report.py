@@ -16,9 +16,9 @@ from kedge.diagnose.comparison import Role, anchors_of
 from kedge.model import Hop, NetworkOrigin, TrustDecision
 
 if TYPE_CHECKING:
-    from kedge.diagnose.causes import Evidence, Finding
     from kedge.diagnose.chain import CertificateFacts, Chain
     from kedge.diagnose.comparison import Verdict
+    from kedge.diagnose.evidence import Evidence, Finding
     from kedge.diagnose.remedies import Remedy
 
 JSON_VERSION = 1

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from kedge.diagnose.causes import Cause, Finding
 from kedge.diagnose.comparison import Role, Verdict
+from kedge.diagnose.evidence import Cause, Finding
 from kedge.model import Hop
 
 
