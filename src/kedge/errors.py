@@ -124,9 +124,7 @@ class TruststoreError(TrustError):
 class ClientCertificateError(TrustError):
     """The client certificate cannot be used: missing, without its key, or not one at all."""
 
-    def __init__(
-        self, message: str, *, path: str, origin: Origin, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, path: str, origin: Origin, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.path = path
         self.origin = origin

@@ -130,8 +130,9 @@ def test_a_damaged_entry_that_is_in_the_way_is_replaced(cache: Cache) -> None:
 
 @pytest.mark.parametrize("digest", ["", "ab", "AB" * 32, "../" + "a" * 61, "ab" * 31 + "/x"])
 def test_only_digests_are_keys(cache: Cache, digest: str) -> None:
+    assert cache.wheels.get(digest) is None
     with pytest.raises(ValueError, match="SHA-256"):
-        cache.wheels.get(digest)
+        cache.wheels.add(digest, _build)
 
 
 _ADDER = """

@@ -68,7 +68,7 @@ def test_the_variables_of_openssl_are_named_as_not_used(show: Show, bundle: Path
     [
         pytest.param("index.example", [], "verified against", id="verified"),
         pytest.param(
-            "index.example", ["--trusted-host", "index.example:443"], "NOT verified", id="exempt"
+            "index.example", ["--trusted-host", "index.example:443"], "NOT be verified", id="exempt"
         ),
         pytest.param(
             "index.example:8443",

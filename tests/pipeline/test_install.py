@@ -182,3 +182,53 @@ class TestMeanwhile:
         other.succeeded()
         # The first had chosen inner 2.0, for an environment that is no more.
         assert venv.versions() == {"outer": "1.0", "inner": "1.0"}
+
+
+class TestDirectUrls:
+    def test_freeze_gives_back_what_can_be_installed(
+        self,
+        run: Run,
+        server: Server,
+        index: SimpleIndex,
+        bundle: Path,
+        venv: Venv,
+        another: Venv,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        inner = next(file for file in index.files if file.filename.startswith("inner-2"))
+        url = f"{server.url}/files/{inner.filename}#sha256={inner.sha256}"
+        assert run("install", venv, f"inner @ {url}", "--cert", bundle) == 0
+        capsys.readouterr()
+        assert run("freeze", venv) == 0
+        frozen = capsys.readouterr().out
+        assert frozen == f"inner @ {url}\n"
+        listed = tmp_path / "frozen.txt"
+        listed.write_text(frozen)
+        assert run("install", another, "-r", listed, "--cert", bundle) == 0
+        assert another.versions() == {"inner": "2.0"}
+
+    def test_a_digest_that_is_none_is_a_mismatch(
+        self,
+        run: Run,
+        server: Server,
+        bundle: Path,
+        venv: Venv,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        url = f"{server.url}/files/inner-2.0-py3-none-any.whl#sha256=zz"
+        assert run("install", venv, f"inner @ {url}", "--cert", bundle) == 1
+        said = capsys.readouterr().err
+        assert "zz" in said
+        assert "bug" not in said
+        assert venv.versions() == {}
+
+
+class TestReportText:
+    def test_names_keep_their_letters(self) -> None:
+        from kedge.pipeline.report import metadata_as_json
+
+        data = "Name: spam\nAuthor-Email: Łukasz <l@example.org>\n\nGrüße\n".encode()
+        found = metadata_as_json(data)
+        assert found["author_email"] == "Łukasz <l@example.org>"
+        assert found["description"] == "Grüße\n"

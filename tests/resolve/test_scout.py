@@ -184,3 +184,28 @@ def test_its_threads_end_with_the_resolution() -> None:
     while scouts() and time.monotonic() < until:
         time.sleep(0.01)
     assert scouts() == []
+
+
+def test_what_a_second_choice_requires_is_fetched_at_once_too() -> None:
+    """app 2.0 is the likeliest, and is given up; app 1.0 brings in names that nobody announced."""
+    shelf = Slow()
+    names = [f"lib{number}" for number in range(12)]
+    shelf.add("base", "1.0", "2.0").add("app", "2.0", requires=["base>=2"])
+    shelf.add("app", "1.0", requires=names)
+    for name in names:
+        shelf.add(name, "1.0")
+    began = time.perf_counter()
+    assert len(shelf.versions("app", "base<2", threads=16)) == 14
+    # One after the other they take 24 waits.
+    assert time.perf_counter() - began < 18 * Slow.delay
+    assert shelf.most > 4
+
+
+def test_demands_that_exclude_each_other_leave_the_last_one_to_follow() -> None:
+    shelf = Shelf().add("lib", "1.0", "2.0")
+    scout = _scout(shelf)
+    scout.notice(NormalizedName("lib"), SpecifierSet(">=2"), frozenset())
+    _wait_for(shelf, "lib-2.0-py3-none-any.whl")
+    scout.notice(NormalizedName("lib"), SpecifierSet("<2"), frozenset())
+    _wait_for(shelf, "lib-1.0-py3-none-any.whl")
+    scout.close()

@@ -85,7 +85,12 @@ class WheelStore:
         self._scratch = scratch
 
     def get(self, sha256: str) -> UnpackedWheel | None:
-        """The entry of that digest; a damaged one is removed and counts as absent."""
+        """The entry of that digest; a damaged one is removed and counts as absent.
+
+        There is none for what is no SHA-256: pages may state anything.
+        """
+        if not _SHA256.fullmatch(sha256):
+            return None
         entry = self._entry(sha256)
         try:
             with (entry / _MANIFEST).open("rb") as file:

@@ -48,7 +48,8 @@ def _act(job: Job, cache: Cache) -> int:
             if not removed.count:
                 console.error(f"No wheel in the cache matches {job.settings.arguments[0]}.")
                 return 1
-            console.say(f"Removed {removed.count} wheels ({human_size(removed.bytes)}).")
+            wheels = "wheel" if removed.count == 1 else "wheels"
+            console.say(f"Removed {removed.count} {wheels} ({human_size(removed.bytes)}).")
         case "purge":
             removed = cache.purge()
             console.say(f"Removed {removed.count} entries ({human_size(removed.bytes)}).")

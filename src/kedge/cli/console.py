@@ -6,12 +6,14 @@ labels ``error:``, ``warning:`` and ``hint:``, which read the same without colou
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from kedge.errors import UsageError
 
@@ -21,9 +23,19 @@ _RED, _YELLOW, _CYAN, _BOLD, _RESET = "\x1b[31;1m", "\x1b[33;1m", "\x1b[36m", "\
 ERROR, WARNING, NORMAL, DETAIL, DEBUG = -2, -1, 0, 1, 2
 
 
-def wants_color(stream: TextIO, environ: Mapping[str, str], *, no_color: bool) -> bool:
+class _Nowhere(io.TextIOBase):
+    """In the place of a stream that was closed before kedge began (``2>&-``)."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+_NOWHERE = cast("TextIO", _Nowhere())
+
+
+def wants_color(stream: TextIO | None, environ: Mapping[str, str], *, no_color: bool) -> bool:
     """Colour is for terminals whose user has not declined it (https://no-color.org)."""
-    if no_color or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+    if stream is None or no_color or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         return False
     return bool(environ.get("FORCE_COLOR")) or stream.isatty()
 
@@ -57,11 +69,11 @@ class Console:
 
     @property
     def stdout(self) -> TextIO:
-        return self._out or sys.stdout
+        return self._out or sys.stdout or _NOWHERE
 
     @property
     def stderr(self) -> TextIO:
-        return self._err or sys.stderr
+        return self._err or sys.stderr or _NOWHERE
 
     def result(self, text: str) -> None:
         """Text for stdout: what a pipe may consume. Never suppressed, never coloured."""
@@ -76,7 +88,7 @@ class Console:
                 if self.holder:
                     self.holder(_without_color(text))
                 else:
-                    self._write(self.stderr, text)
+                    self._narrate(text)
             self._record(text)
 
     def detail(self, text: str) -> None:
@@ -106,6 +118,19 @@ class Console:
         if self._log:
             self._log.close()
             self._log = None
+
+    def _narrate(self, text: str) -> None:
+        """What cannot be told (a full disk, a pipe whose reader has gone) must not decide what is
+        done: from the first failure on, narration goes nowhere.
+        """
+        try:
+            self._write(self.stderr, text)
+        except OSError:
+            if self._err is None:
+                # Python flushes the stream once more when it ends, and would exit with 120.
+                with suppress(OSError, ValueError, AttributeError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            self._err = _NOWHERE
 
     def _write(self, stream: TextIO, text: str) -> None:
         try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def run(job: Job) -> int:
     """Install; 0 when the environment is as asked, conflicts of others included (as pip)."""
     settings, console = job.settings, job.console
+    _refuse_nowhere()
     narrator = Narrator(console, progress=settings.value(table.PROGRESS_BAR))
     report_to = settings.value(table.REPORT)
     if report_to not in (None, "-"):
@@ -53,6 +54,15 @@ def run(job: Job) -> int:
     if outcome.plan is not None:
         _warn_of_root(job)
     return 0
+
+
+def _refuse_nowhere() -> None:
+    try:
+        Path.cwd()
+    except OSError as exc:
+        raise UsageError(
+            "The current folder does not exist any more.", hint="Change to another one first."
+        ) from exc
 
 
 def _refuse_unwritable(path: Path) -> None:

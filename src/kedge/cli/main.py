@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,20 @@ class Job:
 
 def script() -> None:
     """The ``kedge`` program."""
+    end_tidily_on_signals()
     sys.exit(main(sys.argv[1:], environ=os.environ))
+
+
+def end_tidily_on_signals() -> None:
+    """Being told to end is like Ctrl-C: what was begun is undone, temporary folders go."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
 
 
 def main(
@@ -79,7 +93,8 @@ def main(
         return FAILED
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
         show_unexpected(error, console, traceback="--debug" in argv)

@@ -82,7 +82,7 @@ class Narrator(Reporter):
         self._downloads.finished(name)
 
     def retrying(self, url: str, reason: str, delay: float) -> None:
-        self._console.warn(f"{reason} Trying {url} again in {delay:.1f} s.")
+        self._console.warn(f"Trying {url} again in {delay:.1f} s: {reason}")
 
     # -- index and resolve
 
@@ -122,7 +122,7 @@ class Narrator(Reporter):
         self._console.warn(f"Several packages bring {path}: the one of {name} was installed.")
 
     def kept(self, path: Path, reason: str) -> None:
-        self._console.warn(f"{path} stays as it is: {reason}")
+        self._console.warn(f"{path} stays as it is: {reason} (--upgrade replaces it)")
 
     def left_alone(self, name: str, reason: str) -> None:
         self._console.warn(f"{name} was left alone: {reason}")

@@ -139,11 +139,11 @@ def _host(job: Job) -> Iterator[str]:
     yield ""
     exempt = TrustedHosts.parse(job.settings.each(table.TRUSTED_HOST)).find(location.origin)
     if exempt is not None:
-        yield f"{location.origin}: NOT verified, because of {exempt.origin}"
+        yield f"{location.origin}: would NOT be verified, because of {exempt.origin}"
     elif location.origin.scheme == "http":
         yield f"{location.origin}: plain HTTP, so there is nothing to verify"
     else:
-        yield f"{location.origin}: verified against the anchors above"
+        yield f"{location.origin}: would be verified against the anchors above"
     flag = job.settings[table.PROXY]
     proxy = ProxyTable.decide(
         None if flag.value is None else Sourced(flag.value, flag.origin),
@@ -151,3 +151,4 @@ def _host(job: Job) -> Iterator[str]:
         read_system_proxies(),
     ).choose(location.origin)
     yield f"  proxy: {proxy or 'none'}"
+    yield "  (nothing was contacted)"

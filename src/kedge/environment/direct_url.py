@@ -75,6 +75,8 @@ def reference(direct_url: DirectUrl, name: str) -> str:
     if direct_url.vcs is not None:
         url = f"{direct_url.vcs}+{url}@{direct_url.commit_id}"
     elif direct_url.archive_hashes:
+        # Some tools record the URL with the digest that it was asked for with.
+        url = url.partition("#")[0]
         algorithm, digest = next(iter(direct_url.archive_hashes.items()))
         fragments.append(f"{algorithm}={digest}")
     if direct_url.subdirectory:

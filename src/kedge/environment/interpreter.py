@@ -193,7 +193,7 @@ def _ask(executable: Path, environ: Mapping[str, str] | None) -> Any:
         if line.startswith(probe.SENTINEL):
             return json.loads(line[len(probe.SENTINEL) :])
     complaint = run.stderr.decode("utf-8", "replace").strip().splitlines()
-    detail = f": {complaint[-1]}" if complaint else ""
+    detail = f": {complaint[-1][:200]}" if complaint else ""
     raise _not_usable(executable, f"it ended with exit code {run.returncode}{detail}")
 
 

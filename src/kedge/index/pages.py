@@ -69,7 +69,11 @@ def read_html(url: str, text: str) -> Page:
     archives = any(_is_archive(link.filename) for link in page.links)
     if page.asks and page.version is None and not archives:
         raise _not_an_index(url, f"what came is {_titled(page)} to be filled in by a person")
-    return Page(page.links, check_version(page.version, url))
+    warning = check_version(page.version, url)
+    if not page.links and page.version is None:
+        # It may be an index's page of a project without files; it may be anything else.
+        warning = f"{redact_url(url)} is {_titled(page)} without a link: is it an index's?"
+    return Page(page.links, warning)
 
 
 def check_version(stated: str | None, url: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedge.errors import KedgeError
 from kedge.model import Hashes, Sourced, TrustDecision
 from kedge.settings import options as table
 from kedge.transport import Download, Response, TransportOptions, open_session
@@ -40,6 +41,7 @@ class Connection:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._closed = False
         self._index_urls = index_urls
         self._trusted_hosts = settings.each(table.TRUSTED_HOST)
         self.decision: TrustDecision = decide(settings.trust_settings())
@@ -62,8 +64,13 @@ class Connection:
 
     @property
     def session(self) -> Session:
-        """The session; loads the anchors the first time, and may raise what that raises."""
+        """The session; loads the anchors the first time, and may raise what that raises.
+
+        Once closed it stays so: a thread that comes late must not open it again.
+        """
         with self._lock:
+            if self._closed:
+                raise KedgeError("The connection is closed.")
             if self._session is None:
                 self._session = self._open()
             return self._session
@@ -98,6 +105,7 @@ class Connection:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             session, self._session = self._session, None
         if session is not None:
             session.close()

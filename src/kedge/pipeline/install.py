@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urldefrag
 
 from kedge.cache import Cache, open_cache
 from kedge.environment import Scheme, installed, scheme_for
@@ -314,7 +315,9 @@ def _direct_url(pin: Pin, fetched: Fetched) -> DirectUrl | None:
     """What ``direct_url.json`` says of a wheel that was asked for by its URL (PEP 610)."""
     if pin.direct is None:
         return None
-    return DirectUrl(url=strip_userinfo(pin.direct), archive_hashes={"sha256": fetched.sha256})
+    return DirectUrl(
+        url=strip_userinfo(urldefrag(pin.direct).url), archive_hashes={"sha256": fetched.sha256}
+    )
 
 
 def _removals(

@@ -7,7 +7,7 @@ https://pip.pypa.io/en/stable/reference/installation-report/ describes the forma
 from __future__ import annotations
 
 import re
-from email import message_from_bytes
+from email import message_from_string
 from email.policy import compat32
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ def metadata_as_json(data: bytes) -> dict[str, Any]:
     >>> metadata_as_json(b"Name: spam\\nKeywords: a,b\\nRequires-Dist: eggs\\n\\nHello")
     {'name': 'spam', 'keywords': ['a', 'b'], 'requires_dist': ['eggs'], 'description': 'Hello'}
     """
-    message = message_from_bytes(data, policy=compat32)
+    message = message_from_string(data.decode("utf-8", "replace"), policy=compat32)
     found: dict[str, Any] = {}
     for field in dict.fromkeys(name.lower() for name in message):
         key = field.replace("-", "_")
@@ -103,7 +103,7 @@ def metadata_as_json(data: bytes) -> dict[str, Any]:
             found[key] = re.split(r"[,\s]+", values[0].strip()) if values[0].strip() else []
         else:
             found[key] = values[0]
-    payload = message.get_payload(decode=True)
-    if isinstance(payload, bytes) and payload.strip():
-        found["description"] = payload.decode("utf-8", "replace")
+    payload = message.get_payload()
+    if isinstance(payload, str) and payload.strip():
+        found["description"] = payload
     return found

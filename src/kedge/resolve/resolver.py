@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
@@ -10,7 +11,7 @@ from resolvelib.resolvers import Resolution as Engine
 from kedge.errors import ResolutionError
 from kedge.resolve.candidates import Candidate, PythonCandidate
 from kedge.resolve.constraints import collect_constraints
-from kedge.resolve.demands import Demand, SpecifierDemand
+from kedge.resolve.demands import Demand
 from kedge.resolve.explain import Explainer
 from kedge.resolve.hashing import collect_hashes
 from kedge.resolve.journal import Journal
@@ -24,6 +25,7 @@ from kedge.resolve.universe import BuildWantedError, Universe
 
 if TYPE_CHECKING:
     from resolvelib.resolvers import Criterion
+    from resolvelib.structs import State
 
     from kedge.resolve.problem import Problem, Source
 
@@ -60,42 +62,55 @@ def resolve(
         problem, source, reporter,
         library=library, target=target, constraints=constraints, hashes=hashes,
     )  # fmt: skip
-    roots, order = universe.roots()
-    provider = Provider(universe, order=order, upgrade=problem.upgrade)
-    scout = Scout(library, threads=threads, prefers_installed=provider.prefers_installed)
-    universe.upcoming = scout.fetch
-    journal = Journal()
-    explainer = Explainer(library, source, journal, constraints=constraints, target=target)
-    engine = Engine(provider, _Teller(reporter, journal, scout))
-    for root in roots:
-        _tell_scout(scout, root)
-    try:
-        state = engine.resolve(roots, max_rounds=max_rounds)
-    except ResolutionImpossible as error:
-        raise explainer.error(error.causes) from error
-    except BuildWantedError as error:
-        raise explainer.build_needed(error.candidate, error.error) from error.error
-    except ResolutionTooDeep as error:
-        raise _gave_up(max_rounds, journal) from error
-    finally:
-        scout.close()
+    state = _search(
+        universe, library, problem, reporter,
+        explainer=lambda journal: Explainer(
+            library, source, journal, constraints=constraints, target=target
+        ),
+        threads=threads, max_rounds=max_rounds,
+    )  # fmt: skip
     resolution = read_off(state, problem, hashes)
     _warn_of_yanked(resolution, reporter)
     return resolution
 
 
-def _tell_scout(scout: Scout, demand: Demand) -> None:
-    if isinstance(demand, SpecifierDemand):
-        scout.notice(demand.name, demand.specifier, demand.extras)
+def _search(
+    universe: Universe,
+    library: Library,
+    problem: Problem,
+    reporter: ResolveReporter,
+    *,
+    explainer: Callable[[Journal], Explainer],
+    threads: int,
+    max_rounds: int,
+) -> State[Demand, Candidate, str]:
+    """Run the engine, with the scout ahead of it; what it raises is explained."""
+    roots, order = universe.roots()
+    provider = Provider(universe, order=order, upgrade=problem.upgrade)
+    scout = Scout(library, threads=threads, prefers_installed=provider.prefers_installed)
+    universe.upcoming = scout.fetch
+    universe.announced = scout.announce
+    journal = Journal()
+    engine = Engine(provider, _Teller(reporter, journal))
+    scout.announce(roots)
+    try:
+        return engine.resolve(roots, max_rounds=max_rounds)
+    except ResolutionImpossible as error:
+        raise explainer(journal).error(error.causes) from error
+    except BuildWantedError as error:
+        raise explainer(journal).build_needed(error.candidate, error.error) from error.error
+    except ResolutionTooDeep as error:
+        raise _gave_up(max_rounds, journal) from error
+    finally:
+        scout.close()
 
 
 class _Teller(BaseReporter[Demand, Candidate, str]):
-    """Passes the engine's events on: to the user, to the scout, and to the journal."""
+    """Passes the engine's events on, to the user and to the journal."""
 
-    def __init__(self, reporter: ResolveReporter, journal: Journal, scout: Scout) -> None:
+    def __init__(self, reporter: ResolveReporter, journal: Journal) -> None:
         self._reporter = reporter
         self._journal = journal
-        self._scout = scout
 
     def starting_round(self, index: int) -> None:
         self._reporter.round_started(index)

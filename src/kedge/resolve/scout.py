@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from kedge.resolve.demands import Demand, SpecifierDemand
 from kedge.resolve.library import Library
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Scout:
         self._extras: dict[NormalizedName, set[Extras]] = {}
         self._walked: set[tuple[object, Extras]] = set()
         self._fetched: set[str] = set()
+
+    def announce(self, demands: Iterable[Demand]) -> None:
+        """The engine is about to ask for these."""
+        for demand in demands:
+            if isinstance(demand, SpecifierDemand):
+                self.notice(demand.name, demand.specifier, demand.extras)
 
     def notice(self, name: NormalizedName, specifier: SpecifierSet, extras: Extras) -> None:
         """Something demands the project: look at it if that is news."""
@@ -92,7 +99,9 @@ class Scout:
         if installed is not None and self._prefers_installed(name):
             self._walk(installed.dist_info, installed.metadata, all_extras)
             return
-        file = self._library.likeliest(name, wanted)
+        # Demands of candidates that were given up may leave nothing: then the last one counts.
+        last = self._library.wanted(name, specifiers[-1:])
+        file = self._library.likeliest(name, wanted) or self._library.likeliest(name, last)
         metadata = self._read(file) if file is not None else None
         if file is not None and metadata is not None:
             self._walk(file.url, metadata, all_extras)

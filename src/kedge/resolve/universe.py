@@ -91,6 +91,8 @@ class Universe:
         self._unusable: dict[str, ImpossibleDemand] = {}
         #: Called with the files that come next, when the first choices were refused.
         self.upcoming: Callable[[Iterable[IndexFile]], None] = lambda files: None
+        #: Called with everything that a candidate demands, before any of it is looked at.
+        self.announced: Callable[[Iterable[Demand]], None] = lambda demands: None
 
     # -- demands
 
@@ -296,6 +298,7 @@ class Universe:
             except NeedsBuildError as error:
                 raise BuildWantedError(candidate, error) from error
             self._dependencies[id(candidate)] = known
+            self.announced(known)
         return known
 
     def _demands_of(self, candidate: Candidate) -> Iterator[Demand]:

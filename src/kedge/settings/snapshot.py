@@ -6,6 +6,7 @@ they said. ``os.environ`` is read by whoever calls, at the entry point.
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Mapping
@@ -103,7 +104,7 @@ def read_config_file(place: Place, *, encoding: str = "utf-8") -> ConfigFile:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SettingError(
-            f"{place.path}, line {line}: this is not text in UTF-8 or {encoding}.",
+            f"{place.path}, line {line}: this is not text in {_either(encoding)}.",
             origin=replace(origin, line=line),
             hint="Save the file as UTF-8.",
         ) from error
@@ -163,6 +164,10 @@ def _read_one(place: Place, platform: Platform) -> tuple[ConfigFile, str | None]
             "and is passed over."
         )
         return ConfigFile(kind=place.kind, path=place.path), warning
+
+
+def _either(encoding: str) -> str:
+    return "UTF-8" if codecs.lookup(encoding).name == "utf-8" else f"UTF-8 or {encoding}"
 
 
 def _is_devnull(path: str, platform: Platform) -> bool:

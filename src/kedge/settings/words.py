@@ -293,7 +293,9 @@ def _unknown_command(name: str) -> UsageError:
         return UsageError(
             f"kedge has no command {name!r}; pip has.", hint=f"python -m pip {name} still does it."
         )
-    near = _nearest(name.lower(), (command.name for command in COMMANDS))
+    names = [command.name for command in COMMANDS]
+    begun = [each for each in names if each.startswith(name.lower())]
+    near = begun[0] if begun else _nearest(name.lower(), names)
     hint = f"Did you mean 'kedge {near}'?" if near else usage_hint(None)
     return UsageError(f"kedge has no command {name!r}.", hint=hint)
 

@@ -1,0 +1,74 @@
+"""Streams that are closed or full, and being told to end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.venvs import Venv, make_venv
+from support.wheels import wheel
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Venv:
+    return make_venv(tmp_path / "env")
+
+
+@pytest.fixture
+def line(venv: Venv, tmp_path: Path) -> str:
+    """A shell's line that installs from a folder; redirections go behind it."""
+    wheel("spam").write(tmp_path)
+    words = ["--python", str(venv.python), "--no-index", "-f", str(tmp_path), "spam"]
+    return " ".join([sys.executable, "-m kedge install", *words])
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-", ">&- 2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+def test_what_cannot_be_told_does_not_decide_what_is_done(
+    line: str, redirection: str, venv: Venv, clean_environ: dict[str, str]
+) -> None:
+    if "full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("not here: /dev/full")
+    done = subprocess.run(f"{line} {redirection}", shell=True, env=clean_environ)
+    assert done.returncode == 0
+    assert venv.versions() == {"spam": "1.0"}
+
+
+def test_a_reader_that_goes_away_is_no_bug(line: str, clean_environ: dict[str, str]) -> None:
+    done = subprocess.run(
+        f"{line} --dry-run --report - | true", shell=True, env=clean_environ, capture_output=True
+    )
+    assert b"Traceback" not in done.stderr
+    assert b"bug" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not here: signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_leaves_nothing_behind(
+    number: signal.Signals, venv: Venv, clean_environ: dict[str, str], tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        words = ["--python", str(venv.python), "-i", url, "--no-cache-dir", "spam"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedge", "install", *words],
+            env={**clean_environ, "TMPDIR": str(temporary)},
+            stderr=subprocess.PIPE,
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        time.sleep(0.2)
+        assert list(temporary.iterdir())
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+        connection.close()
+    assert process.returncode == 1
+    assert b"Traceback" not in said
+    assert list(temporary.iterdir()) == []
