@@ -93,10 +93,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation (a warning is an error), and the examples in it and in docstrings."""
+    """The documentation; a warning is an error."""
     session.install(".", *group("docs"))
     session.run("sphinx-build", "-W", "-q", "-b", "html", "docs", "docs/_build/html")
-    session.run("sphinx-build", "-W", "-q", "-b", "doctest", "docs", "docs/_build/doctest")
 
 
 @nox.session(default=False)

@@ -12,7 +12,6 @@ copyright = "the kedge developers"  # noqa: A001
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.doctest",
     "command_reference",
 ]
 html_theme = "furo"
@@ -23,4 +22,3 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 nitpicky = False
-doctest_test_doctest_blocks = "default"
