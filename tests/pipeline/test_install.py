@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from kedge.cache import open_cache
 from support.indexes import SimpleIndex
 from support.servers import Request, Response, Server
 from support.venvs import Kedge, Outcome, Venv
+from support.wheels import wheel
 
 Run = Callable[..., int]
 
@@ -232,3 +234,23 @@ class TestReportText:
         found = metadata_as_json(data)
         assert found["author_email"] == "Łukasz <l@example.org>"
         assert found["description"] == "Grüße\n"
+
+
+class TestMetadataThatLies:
+    def test_a_wheel_that_requires_more_than_its_index_said(
+        self, run: Run, index: SimpleIndex, bundle: Path, venv: Venv
+    ) -> None:
+        honest = next(file for file in index.files if file.filename.startswith("outer"))
+        said = wheel("outer", requires=[]).metadata
+        index.files.remove(honest)
+        index.add(replace(honest, metadata=said))
+        assert run("install", venv, "outer", "--cert", bundle) == 1
+        assert venv.versions() == {}
+
+
+def test_a_password_in_an_argument_is_not_printed(
+    run: Run, server: Server, bundle: Path, venv: Venv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"{server.url.replace('//', '//ana:hunter2@')}/files/none-1.0-py3-none-any.whl"
+    assert run("install", venv, f"none @ {url}", "--cert", bundle, "-vv") == 1
+    assert "hunter2" not in capsys.readouterr().err

@@ -17,6 +17,7 @@ from kedge.requirements import (
     merge_files,
     parse_argument,
     parse_file,
+    redact_text,
     refuse_builds,
 )
 from kedge.resolve import FormatControl, ReleaseControl
@@ -52,7 +53,9 @@ def gather(
     """
     directory = Path.cwd()
     arguments = [
-        parse_argument(word, Origin(OriginKind.COMMAND_LINE, word), directory=directory)
+        parse_argument(
+            word, Origin(OriginKind.COMMAND_LINE, redact_text(word)), directory=directory
+        )
         for word in settings.arguments
     ]
     files = merge_files(

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge.cache import open_cache
-from kedge.errors import HashMismatchError, KedgeError
+from kedge.environment.metadata import parse_metadata
+from kedge.errors import HashMismatchError, KedgeError, WheelError
+from kedge.index import disagreements
 from kedge.install.unpack import unpack
 from kedge.model import Hashes, redact_url
 
@@ -76,7 +78,23 @@ class Wheels:
                 found[pin.name] = cached
         if missing:
             found |= self._fetch_missing(missing)
+        for pin in pins:
+            self._confirm(pin, found[pin.name])
         return found
+
+    def _confirm(self, pin: Pin, fetched: Fetched) -> None:
+        """Refuse a wheel that requires something else than what the versions were chosen by."""
+        path = fetched.wheel.dist_info / "METADATA"
+        actual = parse_metadata(path.read_bytes(), where=str(path))
+        problems = disagreements(self._index.metadata(_file(pin)), actual)
+        if problems:
+            raise WheelError(
+                f"{_file(pin).filename} is not what its index said of it.",
+                wheel=_file(pin).filename,
+                problems=problems,
+                hint="The index, or a mirror of it, is out of date or lies; choose another version "
+                "or index.",
+            )
 
     def forget(self, sha256: str) -> None:
         """The entry turned out to be damaged: next time it is fetched again."""

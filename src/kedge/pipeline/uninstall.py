@@ -15,7 +15,7 @@ from kedge.errors import UsageError
 from kedge.install import Plan, carry_out, observe, recover
 from kedge.model import Origin, OriginKind
 from kedge.pipeline.connection import Connection
-from kedge.requirements import merge_files, parse_argument, parse_file
+from kedge.requirements import merge_files, parse_argument, parse_file, redact_text
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ def uninstall(
 
 def _names(settings: Settings, reporter: Reporter) -> tuple[NormalizedName, ...]:
     words = [
-        parse_argument(word, Origin(OriginKind.COMMAND_LINE, word), directory=Path.cwd())
+        parse_argument(
+            word, Origin(OriginKind.COMMAND_LINE, redact_text(word)), directory=Path.cwd()
+        )
         for word in settings.arguments
     ]
     with Connection(settings, reporter, index_urls=()) as connection:
