@@ -15,8 +15,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 T_co = TypeVar("T_co", covariant=True)
 
-#: The public index: the only address of it in the code.
+#: The public index and the host of its files: the only addresses of it in the code.
 PYPI_SIMPLE = "https://pypi.org/simple"
+PYPI_HOSTS = ("pypi.org", "files.pythonhosted.org")
 
 
 class OriginKind(Enum):

@@ -19,6 +19,7 @@ from kedge.diagnose.route import Answer, Place
 from kedge.diagnose.wire import Failure, Step, Trouble
 from kedge.errors import BundleError, EmptySystemStoreError, TruststoreError
 from kedge.model import (
+    PYPI_HOSTS,
     Hop,
     NetworkOrigin,
     Origin,
@@ -102,7 +103,7 @@ def test_a_public_host_that_certifi_vouches_for_is_not_intercepted() -> None:
     """It is the decided bundle that is too narrow."""
     root = pki.authority("Public Root")
     verdicts = (refused(Role.DECIDED, 19), passed(Role.CERTIFI, root))
-    found = evidence("pypi.org", root.leaf("pypi.org"), root, verdicts=verdicts)
+    found = evidence(PYPI_HOSTS[0], root.leaf(PYPI_HOSTS[0]), root, verdicts=verdicts)
     assert causes(found) == [Cause.UNTRUSTED_ROOT]
 
 
@@ -274,7 +275,7 @@ def test_nginx_answers_instead_of_an_alert(status: int, asked: bool, found: bool
 @pytest.mark.parametrize(
     ("host", "location", "names", "portal"),
     [
-        pytest.param("pypi.org", "http://login.hotel.example/", "x.example", True, id="public"),
+        pytest.param(PYPI_HOSTS[0], "http://login.hotel.example/", "x.example", True, id="public"),
         pytest.param("a.example", "http://login.hotel.invalid/", "x.invalid", True, id="stranger"),
         pytest.param("a.example", "http://sso.a.example/", "x.invalid", False, id="own domain"),
         pytest.param("a.example", "https://sso.invalid/", "a.example", False, id="own name"),

@@ -26,7 +26,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ObjectIdentifie
 from kedge import trust
 from kedge.diagnose.evidence import Cause, Finding
 from kedge.diagnose.examine import Surroundings
-from kedge.model import Hop, NetworkOrigin, Origin, OriginKind, Sourced, TrustDecision
+from kedge.model import PYPI_HOSTS, Hop, NetworkOrigin, Origin, OriginKind, Sourced, TrustDecision
 from kedge.trust import der
 from support import pki
 from support.pki import Authority, Certificate
@@ -287,20 +287,18 @@ def intercepted(keeper: Keeper) -> str:
     root = pki.authority("Zscaler Root CA")
     issuing = root.intermediate("Zscaler Intermediate")
     keeper.notes |= {"issuing": issuing}
-    return keeper.behind("pypi.org", issuing.leaf("pypi.org"))
+    return keeper.behind(PYPI_HOSTS[0], issuing.leaf(PYPI_HOSTS[0]))
 
 
 def names_product(findings: Sequence[Finding], keeper: Keeper) -> None:
     assert findings[0].product == "Zscaler"
     assert "Zscaler Root CA" in findings[0].issuer
-    assert findings[0].name == "pypi.org"
+    assert findings[0].name == PYPI_HOSTS[0]
 
 
 def intercepted_unknown_maker(keeper: Keeper) -> str:
     root = pki.authority("Corp TLS Inspection")
-    return keeper.behind(
-        "files.pythonhosted.org", sent_with(root.leaf("files.pythonhosted.org"), root)
-    )
+    return keeper.behind(PYPI_HOSTS[1], sent_with(root.leaf(PYPI_HOSTS[1]), root))
 
 
 def product_on_private_name(keeper: Keeper) -> str:
@@ -320,9 +318,9 @@ def public_name_expired(keeper: Keeper) -> str:
     """Of a root that is trusted: nobody is in the line."""
     root = pki.authority("Public Root")
     keeper.trusts(root)
-    leaf = root.leaf("pypi.org", validity=pki.EXPIRED)
+    leaf = root.leaf(PYPI_HOSTS[0], validity=pki.EXPIRED)
     keeper.notes |= {"leaf": leaf}
-    return keeper.behind("pypi.org", leaf)
+    return keeper.behind(PYPI_HOSTS[0], leaf)
 
 
 # --------------------------------------------------------------------------------------------

@@ -8,14 +8,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from kedge.model import PYPI_HOSTS
+
 #: Hosts that only a root of Mozilla's set vouches for: an unknown issuer there is an interceptor.
 PUBLIC_HOSTS = frozenset(
     {
-        "pypi.org",
-        "pypi.python.org",
-        "test.pypi.org",
-        "files.pythonhosted.org",
-        "test-files.pythonhosted.org",
+        *PYPI_HOSTS,
         "github.com",
         "codeload.github.com",
         "raw.githubusercontent.com",
@@ -24,10 +22,6 @@ PUBLIC_HOSTS = frozenset(
         "gitlab.com",
         "bitbucket.org",
         "codeberg.org",
-        "download.pytorch.org",
-        "pypi.nvidia.com",
-        "conda.anaconda.org",
-        "pypi.anaconda.org",
     }
 )
 
