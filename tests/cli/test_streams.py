@@ -47,6 +47,14 @@ def test_a_reader_that_goes_away_is_no_bug(line: str, clean_environ: dict[str, s
     assert b"bug" not in done.stderr
 
 
+#: Under nohup, SIGHUP is ignored by children too, and kedge leaves it so.
+AS_WITHOUT_NOHUP = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="not here: signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_being_told_to_end_leaves_nothing_behind(
@@ -57,18 +65,18 @@ def test_being_told_to_end_leaves_nothing_behind(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
         words = ["--python", str(venv.python), "-i", url, "--no-cache-dir", "spam"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kedge", "install", *words],
+        with subprocess.Popen(
+            [sys.executable, "-c", AS_WITHOUT_NOHUP, "-m", "kedge", "install", *words],
             env={**clean_environ, "TMPDIR": str(temporary)},
             stderr=subprocess.PIPE,
-        )
-        silent.settimeout(60)
-        connection, _ = silent.accept()
-        time.sleep(0.2)
-        assert list(temporary.iterdir())
-        process.send_signal(number)
-        _, said = process.communicate(timeout=30)
-        connection.close()
+        ) as process:
+            silent.settimeout(60)
+            connection, _ = silent.accept()
+            with connection:
+                time.sleep(0.2)
+                assert list(temporary.iterdir())
+                process.send_signal(number)
+                _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert b"Traceback" not in said
     assert list(temporary.iterdir()) == []
