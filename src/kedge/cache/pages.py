@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urldefrag
 
 from kedge.cache import framed
 from kedge.cache.atomic import Scratch
+from kedge.model import strip_userinfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,5 +93,4 @@ def without_credentials(url: str) -> str:
     >>> without_credentials("https://user:secret@example.org/simple/#x")
     'https://example.org/simple/'
     """
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+    return strip_userinfo(urldefrag(url).url)

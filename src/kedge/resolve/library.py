@@ -70,10 +70,6 @@ class Library:
                 )
             return self._catalogues[name]
 
-    def known_catalogues(self) -> Iterable[Catalogue]:
-        """Those that were fetched so far."""
-        return list(self._catalogues.values())
-
     def metadata(self, file: IndexFile) -> CoreMetadata:
         """The file's core metadata; :class:`UnusableFileError` when it cannot be read."""
         found = self._metadata.get(file.url)

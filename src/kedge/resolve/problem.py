@@ -7,7 +7,7 @@ pip's options, which each docstring names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -204,7 +204,3 @@ class Problem:
         """Hash-checking mode: asked for, or switched on by any ``--hash`` (pip's rule)."""
         lines = (*self.requested, *self.constraints)
         return self.require_hashes or any(line.hash_option for line in lines)
-
-    def with_prereleases(self) -> Problem:
-        """The same problem under ``--pre``."""
-        return replace(self, releases=self.releases.all_releases(ALL))
