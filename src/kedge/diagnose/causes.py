@@ -45,7 +45,7 @@ def _vouching(evidence: Evidence) -> Iterator[Finding]:
     chain, code = evidence.chain, evidence.code
     if code not in verify.NO_ANCHOR or chain.leaf is None:
         return
-    intercepted = tuple(_interception(evidence))
+    intercepted = tuple(interception(evidence))
     yield from intercepted
     if chain.leaf.self_signed:
         yield _about(Cause.SELF_SIGNED, evidence, chain.leaf)
@@ -93,7 +93,7 @@ def _unknown_issuer(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _interception(evidence: Evidence) -> Iterator[Finding]:
+def interception(evidence: Evidence) -> Iterator[Finding]:
     """Only beyond doubt: a public host whose chain no root of Mozilla's set vouches for, or one
     unknown issuer that signs unrelated hosts."""
     chain, certifi = evidence.chain, evidence.verdict(Role.CERTIFI)

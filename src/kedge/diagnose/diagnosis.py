@@ -6,10 +6,13 @@ of anchors; for an error that came before the network, nobody.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from kedge.diagnose.causes import find_causes
 from kedge.diagnose.commands import User
 from kedge.diagnose.connections import of_source
 from kedge.diagnose.evidence import Cause, Finding, Neighbour
-from kedge.diagnose.examine import Surroundings, examine
+from kedge.diagnose.examine import Examination, Surroundings, examine, examine_proxy
 from kedge.diagnose.operators import CHECKS
 from kedge.diagnose.remedies import Remedy, RemedyKind, find_remedies, mend_source
 from kedge.diagnose.report import Diagnosis
@@ -23,6 +26,7 @@ from kedge.errors import (
     VerificationError,
 )
 from kedge.model import Hop, NetworkOrigin, redact_url, strip_userinfo
+from kedge.transport.proxies import Proxy
 
 #: Statuses that may be about the connection: nginx's about client certificates, and RFC 6585's 511.
 _ABOUT_THE_CONNECTION = frozenset({400, 407, 495, 496, 511})
@@ -75,6 +79,27 @@ def diagnose_url(
     examination = examine(
         strip_userinfo(url), surroundings, verify_code=verify_code, neighbours=neighbours
     )
+    return _concluded(url, examination, surroundings, user)
+
+
+def diagnose_proxy(proxy: Proxy, surroundings: Surroundings, user: User) -> Diagnosis:
+    """The same for an ``https://`` proxy itself, as a peer to shake hands with."""
+    return _concluded(proxy.url, examine_proxy(proxy, surroundings), surroundings, user)
+
+
+def beside(diagnosis: Diagnosis, neighbours: tuple[Neighbour, ...], user: User) -> Diagnosis:
+    """The diagnosis anew, knowing which issuers other hosts present; nobody is contacted."""
+    if diagnosis.evidence is None:
+        return diagnosis
+    evidence = replace(diagnosis.evidence, neighbours=neighbours)
+    findings = find_causes(evidence)
+    remedies = find_remedies(findings, evidence, user)
+    return replace(diagnosis, evidence=evidence, findings=findings, remedies=remedies)
+
+
+def _concluded(
+    url: str, examination: Examination, surroundings: Surroundings, user: User
+) -> Diagnosis:
     evidence = examination.evidence
     failure, proxy = evidence.capture.failure, evidence.proxy
     at_proxy = proxy is not None and failure is not None and failure.hop is Hop.PROXY

@@ -22,7 +22,12 @@ from kedge.diagnose.route import Place
 from kedge.errors import TrustError
 from kedge.model import Hop, NetworkOrigin, Sourced, StoreKind, TrustDecision
 from kedge.transport.locations import locate
-from kedge.transport.proxies import ProxyTable, keeps_to_this_machine, read_system_proxies
+from kedge.transport.proxies import (
+    Proxy,
+    ProxyTable,
+    keeps_to_this_machine,
+    read_system_proxies,
+)
 
 
 def _utc_now() -> datetime:
@@ -82,9 +87,28 @@ def examine(
     cannot be read. ``verify_code`` is what the failed command met.
     """
     origin = locate(url).origin
+    place = Place(origin, proxy_for(origin, surroundings))
+    return _examine(place, place.proxy, surroundings, verify_code, neighbours)
+
+
+def examine_proxy(proxy: Proxy, surroundings: Surroundings) -> Examination:
+    """Examine an ``https://`` proxy as a peer of its own: what it presents, and who vouches."""
+    return _examine(Place(proxy.origin, None, Hop.PROXY), proxy, surroundings, None, ())
+
+
+def proxy_for(origin: NetworkOrigin, surroundings: Surroundings) -> Proxy | None:
+    """The proxy on an install's way to that origin; raises as :func:`examine` does."""
     table = ProxyTable.decide(surroundings.proxy, surroundings.environ, read_system_proxies())
-    proxy = None if keeps_to_this_machine(origin) else table.choose(origin)
-    place = Place(origin, proxy)
+    return None if keeps_to_this_machine(origin) else table.choose(origin)
+
+
+def _examine(
+    place: Place,
+    proxy: Proxy | None,
+    surroundings: Surroundings,
+    verify_code: int | None,
+    neighbours: tuple[Neighbour, ...],
+) -> Examination:
     proxy_context = None
     if proxy is not None and proxy.scheme == "https":
         try:
@@ -94,7 +118,7 @@ def examine(
     now = surroundings.clock()
     captured = capture(place, limit=surroundings.limit, proxy_context=proxy_context)
     client = None
-    if captured.hop is Hop.SERVER and origin in surroundings.client_origins:
+    if captured.hop is Hop.SERVER and place.origin in surroundings.client_origins:
         client = surroundings.client_cert
     terms = Terms(
         place=captured.place,
