@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def run(job: Job) -> int:
     """Install; 0 when the environment is as asked, conflicts of others included (as pip)."""
     settings, console = job.settings, job.console
-    _refuse_nowhere()
+    refuse_nowhere()
     narrator = Narrator(console, progress=settings.value(table.PROGRESS_BAR))
     report_to = settings.value(table.REPORT)
     if report_to not in (None, "-"):
@@ -56,7 +56,8 @@ def run(job: Job) -> int:
     return 0
 
 
-def _refuse_nowhere() -> None:
+def refuse_nowhere() -> None:
+    """Raise a ``UsageError`` where the current folder is gone: relative paths begin there."""
     try:
         Path.cwd()
     except OSError as exc:
@@ -73,7 +74,7 @@ def _refuse_unwritable(path: Path) -> None:
 def _write_report(job: Job, outcome: Outcome, place: str) -> None:
     from kedge.pipeline.report import report
 
-    text = json.dumps(report(outcome, job.interpreter), indent=2, ensure_ascii=False)
+    text = json.dumps(report(outcome), indent=2, ensure_ascii=False)
     if place == "-":
         job.console.result(text)
     else:

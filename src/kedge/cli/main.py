@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 #: Where each command's ``run(job)`` is.
 _MODULES = {
     commands.INSTALL: "kedge.cli.install",
+    commands.DOWNLOAD: "kedge.cli.download",
     commands.UNINSTALL: "kedge.cli.uninstall",
     commands.LIST: "kedge.cli.listing",
     commands.FREEZE: "kedge.cli.listing",

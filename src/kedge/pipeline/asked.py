@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from kedge.settings.features import TRUSTSTORE
 from kedge.settings.option import Option
 
 if TYPE_CHECKING:
+    from kedge.environment.aim import Aim
     from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
     from kedge.settings.values import Settings
@@ -33,8 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The request: arguments first, then what the files say, in their order."""
+    """The request: arguments first, then what the files say, in their order.
 
+    ``aim`` is what files are chosen for.
+    """
+
+    aim: Aim
     requested: tuple[Requested, ...]
     constraints: tuple[Requested, ...]
     sources: IndexSources
@@ -44,9 +48,7 @@ class Asked:
     require_hashes: bool
 
 
-def gather(
-    settings: Settings, connection: Connection, markers: Mapping[str, str], reporter: Reporter
-) -> Asked:
+def gather(settings: Settings, connection: Connection, aim: Aim, reporter: Reporter) -> Asked:
     """Read every argument and file; the connection afterwards knows the files' settings, too.
 
     Raises :class:`~kedge.errors.RequirementError`, and what fetching a file may raise.
@@ -73,11 +75,12 @@ def gather(
                 "decided already. Use the option, PIP_USE_FEATURE or a configuration file."
             )
     requested = (*arguments, *files.requirements)
-    here = [one for one in requested if one.applies(markers)]
+    here = [one for one in requested if one.applies(aim.markers)]
     refuse_builds(here)
     locations = files.over(locations_of(settings))
     connection.widen((*locations.index_urls, *locations.find_links), files.trusted_hosts)
     return Asked(
+        aim=aim,
         requested=requested,
         constraints=files.constraints,
         sources=sources_of(settings, locations),

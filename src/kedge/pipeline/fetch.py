@@ -7,20 +7,19 @@ into a folder that goes with this run.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge.cache import open_cache
 from kedge.environment.metadata import parse_metadata
-from kedge.errors import HashMismatchError, KedgeError, WheelError
+from kedge.errors import KedgeError, WheelError
 from kedge.index import disagreements
 from kedge.install.unpack import unpack
-from kedge.model import Hashes, redact_url
+from kedge.pipeline.digests import check_digests, digests_of
+from kedge.pipeline.parallel import fetch_each
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
     from kedge.resolve import Pin
-
-#: Downloads at a time: enough to fill a line, few enough for the server and the memory.
-_DOWNLOADS = 8
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +100,8 @@ class Wheels:
     ) -> dict[NormalizedName, Fetched]:
         # The largest first: what takes longest should not begin last.
         order = sorted(missing.values(), key=lambda pin: -(_file(pin).size or 0))
-        pool = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="kedge-fetch")
-        try:
-            futures = {pool.submit(self._fetch_one, pin): pin.name for pin in order}
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            failed = next((future for future in done if future.exception()), None)
-            if failed is not None:
-                failed.result()
-            return {name: future.result() for future, name in futures.items()}
-        except BaseException:
-            # Closing the session ends what the other threads are waiting for.
-            pool.shutdown(wait=False, cancel_futures=True)
-            self._connection.close()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        fetched = fetch_each(self._fetch_one, order, self._connection)
+        return {pin.name: one for pin, one in zip(order, fetched, strict=True)}
 
     def _cached(self, pin: Pin) -> Fetched | None:
         """The entry of a digest that is beyond doubt; a user's digests are the only ones then."""
@@ -137,11 +119,11 @@ class Wheels:
         file = _file(pin)
         already = self._index.downloaded(file)
         if file.local is not None:
-            digests = _digests(file.local, pin.hashes.algorithms())
-            _check(file.local, pin.hashes, digests)
+            digests = digests_of(file.local, pin.hashes.algorithms())
+            check_digests(file.local, pin.hashes, digests)
             return self._unpack(file.local, file, digests["sha256"], self._cache)
         if already is not None:
-            _check(already.path, pin.hashes, already.digests)
+            check_digests(already.path, pin.hashes, already.digests)
             store = self._store(pin, verified=already.verified)
             return self._unpack(already.path, file, already.sha256, store)
         destination = self._archives.directory / f"{pin.name}-{file.filename}"
@@ -181,25 +163,3 @@ def _file(pin: Pin) -> IndexFile:
             hint=f"Ask for a version with a wheel (--prefer-binary, or --only-binary {pin.name}).",
         )
     return pin.file
-
-
-def _digests(path: Path, algorithms: frozenset[str]) -> dict[str, str]:
-    """The file's digests, SHA-256 always among them, in lower-case hex."""
-    hashers = {name: hashlib.new(name) for name in algorithms | {"sha256"}}
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            for hasher in hashers.values():
-                hasher.update(chunk)
-    return {name: hasher.hexdigest() for name, hasher in hashers.items()}
-
-
-def _check(path: Path, hashes: Hashes, digests: Mapping[str, str]) -> None:
-    if hashes and not hashes.allow(digests):
-        wanted = hashes.algorithms()
-        raise HashMismatchError(
-            f"{redact_url(str(path))} is not the file that was expected.",
-            location=str(path),
-            expected=tuple(hashes),
-            actual=tuple((name, digest) for name, digest in digests.items() if name in wanted),
-            hint="It was damaged or replaced; do not install it before you know which.",
-        )

@@ -6,7 +6,7 @@ Everything that may fail for a reason outside this machine happens before the fi
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
@@ -29,6 +29,7 @@ from kedge.install import (
     recover,
 )
 from kedge.model import DirectUrl, TrustDecision, strip_userinfo
+from kedge.pipeline.aim import aim_of
 from kedge.pipeline.asked import Asked, gather
 from kedge.pipeline.connection import PARALLEL, Connection
 from kedge.pipeline.fetch import Fetched, Wheels
@@ -54,6 +55,7 @@ class Outcome:
 
     ``conflicts`` are requirements, of anything installed, that do not hold afterwards.
     ``metadata`` is each chosen wheel's ``METADATA`` file, by project, where a report needs it.
+    ``markers`` are what it was chosen for.
     """
 
     decision: TrustDecision
@@ -61,6 +63,7 @@ class Outcome:
     plan: Plan | None = None
     conflicts: tuple[Conflict, ...] = ()
     metadata: Mapping[NormalizedName, bytes] | None = None
+    markers: Mapping[str, str] = field(default_factory=dict)
 
 
 def install(
@@ -70,6 +73,7 @@ def install(
 
     Raises every kind of :class:`~kedge.errors.KedgeError`.
     """
+    aim = aim_of(settings, interpreter)
     scheme, user = destination(settings, choice, interpreter)
     reporter.target_chosen(interpreter, choice, scheme)
     if not settings.value(table.DRY_RUN):
@@ -79,7 +83,7 @@ def install(
         cache_of(settings, reporter) as cache,
     ):
         reporter.trust_decided(connection.decision)
-        asked = gather(settings, connection, interpreter.markers, reporter)
+        asked = gather(settings, connection, aim, reporter)
         with (
             index_for(asked, connection, cache, reporter) as index,
             Wheels(connection, index, cache, reporter) as wheels,
@@ -133,13 +137,14 @@ class _Steps:
                 plan=plan,
                 conflicts=self._conflicts(resolution) if plan else (),
                 metadata=metadata,
+                markers=self.asked.aim.markers,
             )
         raise AssertionError("unreachable")
 
     def _resolve(self) -> Resolution:
         began = time.monotonic()
         present = installed(self.interpreter.search_path, warn=self.reporter.warn)
-        problem = problem_of(self.settings, self.asked, self.interpreter, present)
+        problem = problem_of(self.settings, self.asked, present)
         resolution = resolve(problem, self.index, self.reporter)
         self.reporter.resolved(resolution, time.monotonic() - began)
         return resolution
@@ -269,7 +274,6 @@ def index_for(asked: Asked, connection: Connection, cache: Cache, reporter: Repo
 def problem_of(
     settings: Settings,
     asked: Asked,
-    interpreter: Interpreter,
     present: Mapping[NormalizedName, InstalledDistribution],
 ) -> Problem:
     """The question for the resolver."""
@@ -280,9 +284,9 @@ def problem_of(
         requested=asked.requested,
         constraints=asked.constraints,
         installed=present,
-        markers=interpreter.markers,
-        tags=interpreter.tags,
-        python_version=".".join(map(str, interpreter.version)),
+        markers=asked.aim.markers,
+        tags=asked.aim.tags,
+        python_version=asked.aim.python_version,
         upgrade=upgrade,
         formats=asked.formats,
         releases=asked.releases,

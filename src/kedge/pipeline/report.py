@@ -16,7 +16,6 @@ from kedge.index import IndexFile
 from kedge.model import strip_userinfo
 
 if TYPE_CHECKING:
-    from kedge.environment import Interpreter
     from kedge.model import TrustDecision
     from kedge.pipeline.install import Outcome
     from kedge.resolve import Pin
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def report(outcome: Outcome, interpreter: Interpreter) -> dict[str, Any]:
+def report(outcome: Outcome) -> dict[str, Any]:
     """The report as JSON values."""
     metadata = outcome.metadata or {}
     return {
@@ -36,7 +35,7 @@ def report(outcome: Outcome, interpreter: Interpreter) -> dict[str, Any]:
             for pin in outcome.resolution.to_install
             if isinstance(pin.file, IndexFile)
         ],
-        "environment": dict(interpreter.markers),
+        "environment": dict(outcome.markers),
         "kedge": {"schema": SCHEMA, "version": __version__, "trust": _trust(outcome.decision)},
     }
 

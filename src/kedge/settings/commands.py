@@ -45,6 +45,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command(INSTALL, "Install packages.", "<requirement> ...", most=None),
+    Command(DOWNLOAD, "Fetch packages into a folder, as files.", "<requirement> ...", most=None),
     Command(UNINSTALL, "Uninstall packages.", "<package> ...", most=None),
     Command(LIST, "List installed packages."),
     Command(FREEZE, "Print the installed packages in the format of a requirements file."),
@@ -89,7 +90,7 @@ COMMANDS = (
 #: Commands of pip that kedge does not have, for a better answer than "no such command".
 PIP_ONLY_COMMANDS = frozenset(
     (
-        "check", "completion", "debug", "download", "hash", "index", "inspect", "lock", "search",
+        "check", "completion", "debug", "hash", "index", "inspect", "lock", "search",
         "show", "wheel",
     )
 )  # fmt: skip

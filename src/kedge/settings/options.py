@@ -56,7 +56,6 @@ GROUPS = (
 
 _NO_BUILD = "only a build reads it, and kedge does not build from source yet"
 _NO_BACKEND = "kedge does not build from source yet"
-_NO_OTHER_TARGET = "kedge does not choose files for another platform or Python yet"
 
 # --------------------------------------------------------------------------------------------
 # What to install
@@ -337,44 +336,37 @@ PLATFORM: Option[tuple[str, ...]] = Option(
     flags=("--platform",),
     metavar="PLATFORM",
     default=(),
-    help="Choose wheels for this platform.",
+    help="Choose wheels for this platform (repeatable).",
     group=SELECTION,
     commands=_RESOLVING,
-    treatment=Treatment.REFUSED,
-    reason=_NO_OTHER_TARGET,
 )
-PYTHON_VERSION: Option[str | None] = Option(
+PYTHON_VERSION: Option[tuple[int, ...]] = Option(
     kind=Kind.VALUE,
     flags=("--python-version",),
     metavar="VERSION",
-    default=None,
-    help="Choose files for this version of Python.",
+    default=(),
+    read=readers.python_version,
+    help="Choose files for this version of Python: 3, 3.12, 312 or 3.12.1.",
     group=SELECTION,
     commands=_RESOLVING,
-    treatment=Treatment.REFUSED,
-    reason=_NO_OTHER_TARGET,
 )
 IMPLEMENTATION: Option[str | None] = Option(
     kind=Kind.VALUE,
     flags=("--implementation",),
     metavar="NAME",
     default=None,
-    help="Choose wheels for this implementation of Python.",
+    help="Choose wheels for this implementation of Python: cp, pp, or py for any.",
     group=SELECTION,
     commands=_RESOLVING,
-    treatment=Treatment.REFUSED,
-    reason=_NO_OTHER_TARGET,
 )
 ABI: Option[tuple[str, ...]] = Option(
     kind=Kind.LIST,
     flags=("--abi",),
     metavar="ABI",
     default=(),
-    help="Choose wheels for this ABI.",
+    help="Choose wheels for this ABI (repeatable).",
     group=SELECTION,
     commands=_RESOLVING,
-    treatment=Treatment.REFUSED,
-    reason=_NO_OTHER_TARGET,
 )
 
 # --------------------------------------------------------------------------------------------

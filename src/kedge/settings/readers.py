@@ -96,3 +96,18 @@ def key_and_value(text: str) -> tuple[str, str]:
     if not separator:
         raise ValueError("expected KEY=VALUE")
     return key, value
+
+
+def python_version(text: str) -> tuple[int, ...]:
+    """One to three numbers; without dots, the first digit is the major version (pip's rule).
+
+    >>> python_version("3.12.1"), python_version("312"), python_version("3")
+    ((3, 12, 1), (3, 12), (3,))
+    """
+    expected = "expected up to three numbers with dots between them, as 3.12"
+    parts = text.strip().split(".")
+    if len(parts) == 1 and len(parts[0]) > 1:
+        parts = [parts[0][0], parts[0][1:]]
+    if len(parts) > 3 or not all(re.fullmatch("[0-9]+", part) for part in parts):
+        raise ValueError(expected)
+    return tuple(map(int, parts))

@@ -1,0 +1,134 @@
+"""``kedge download``: what an install would fetch, as files in a folder; read it top to bottom."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedge.errors import KedgeError, UsageError
+from kedge.index import IndexFile
+from kedge.pipeline.aim import aim_of
+from kedge.pipeline.asked import Asked, gather
+from kedge.pipeline.connection import Connection
+from kedge.pipeline.digests import check_digests, digests_of
+from kedge.pipeline.install import cache_of, index_for
+from kedge.pipeline.parallel import fetch_each
+from kedge.resolve import Problem, resolve
+from kedge.settings import options as table
+
+if TYPE_CHECKING:
+    from kedge.environment import Interpreter
+    from kedge.index import Index
+    from kedge.model import TrustDecision
+    from kedge.pipeline.reporter import Reporter
+    from kedge.resolve import Pin
+    from kedge.settings.values import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """One file in the folder; ``present`` if it lay there already."""
+
+    pin: Pin
+    path: Path
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """What was asked for and its dependencies, as files, in the order of an install."""
+
+    decision: TrustDecision
+    saved: tuple[Saved, ...]
+
+
+def download(settings: Settings, interpreter: Interpreter, reporter: Reporter) -> Downloads:
+    """Carry out ``kedge download``. A file is in the folder whole and checked, or not at all.
+
+    Nothing that is installed counts, and the environment stays as it is. Raises every kind of
+    :class:`~kedge.errors.KedgeError`.
+    """
+    aim = aim_of(settings, interpreter)
+    folder = _folder(settings)
+    with (
+        Connection(settings, reporter, index_urls=settings.index_urls()) as connection,
+        cache_of(settings, reporter) as cache,
+    ):
+        reporter.trust_decided(connection.decision)
+        asked = gather(settings, connection, aim, reporter)
+        with index_for(asked, connection, cache, reporter) as index:
+            began = time.monotonic()
+            resolution = resolve(_problem(settings, asked), index, reporter)
+            reporter.resolved(resolution, time.monotonic() - began)
+            save = partial(_save, folder=folder, connection=connection, index=index)
+            saved = fetch_each(save, resolution.to_install, connection)
+        return Downloads(connection.decision, tuple(saved))
+
+
+def _folder(settings: Settings) -> Path:
+    folder = Path(settings.value(table.DEST))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        reason = "it is a file" if folder.is_file() else exc.strerror
+        raise UsageError(f"{folder} cannot be the folder to download into: {reason}.") from exc
+    return folder
+
+
+def _problem(settings: Settings, asked: Asked) -> Problem:
+    return Problem(
+        requested=asked.requested,
+        constraints=asked.constraints,
+        markers=asked.aim.markers,
+        tags=asked.aim.tags,
+        python_version=asked.aim.python_version,
+        formats=asked.formats,
+        releases=asked.releases,
+        prefer_binary=asked.prefer_binary,
+        ignore_requires_python=settings.value(table.IGNORE_REQUIRES_PYTHON),
+        no_deps=settings.value(table.NO_DEPS),
+        require_hashes=asked.require_hashes,
+        ignore_installed=True,
+    )
+
+
+def _save(pin: Pin, *, folder: Path, connection: Connection, index: Index) -> Saved:
+    file = pin.file
+    if not isinstance(file, IndexFile):
+        raise TypeError(f"{pin} is nothing that can be downloaded")
+    path = folder / file.filename
+    if path.is_file() and _is_expected(path, pin):
+        return Saved(pin, path, present=True)
+    already = index.downloaded(file)
+    if file.local is not None:
+        check_digests(file.local, pin.hashes, digests_of(file.local, pin.hashes.algorithms()))
+        _copy(file.local, path)
+    elif already is not None:
+        check_digests(already.path, pin.hashes, already.digests)
+        _copy(already.path, path)
+    else:
+        connection.download(file.url, path, hashes=pin.hashes, size=file.size, name=file.filename)
+    return Saved(pin, path, present=False)
+
+
+def _is_expected(path: Path, pin: Pin) -> bool:
+    """Whether what lies there is the file; where no digest is known, its name has to do."""
+    hashes = pin.hashes
+    return not hashes or hashes.allow(digests_of(path, hashes.algorithms()))
+
+
+def _copy(source: Path, path: Path) -> None:
+    """Under another name first: the folder never holds half a file by the name of a whole one."""
+    part = path.with_name(f"{path.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        shutil.copyfile(source, part)
+        part.replace(path)
+    except OSError as exc:
+        raise KedgeError(f"{path} cannot be written: {exc.strerror or exc}.") from exc
+    finally:
+        part.unlink(missing_ok=True)
