@@ -17,7 +17,7 @@ from typing import TextIO, cast
 
 from kedge.errors import UsageError
 
-_RED, _YELLOW, _CYAN, _BOLD, _RESET = "\x1b[31;1m", "\x1b[33;1m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
+RED, YELLOW, CYAN, BOLD, RESET = "\x1b[31;1m", "\x1b[33;1m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
 
 #: Verbosity at which a line appears: each ``-v`` adds one, each ``-q`` takes one away.
 ERROR, WARNING, NORMAL, DETAIL, DEBUG = -2, -1, 0, 1, 2
@@ -40,19 +40,41 @@ def wants_color(stream: TextIO | None, environ: Mapping[str, str], *, no_color: 
     return bool(environ.get("FORCE_COLOR")) or stream.isatty()
 
 
+def columns_of(stream: TextIO | None, environ: Mapping[str, str]) -> int | None:
+    """How wide the terminal is; ``None`` where the stream is none. ``COLUMNS`` is stronger.
+
+    >>> columns_of(None, {"COLUMNS": "72"})
+    72
+    """
+    named = environ.get("COLUMNS", "")
+    if named.isascii() and named.isdecimal() and int(named):
+        return int(named)
+    if stream is None or not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
 class Console:
-    """Thread-safe output of whole lines; ``close`` ends the log."""
+    """Thread-safe output of whole lines; ``close`` ends the log.
+
+    ``width`` is that of the terminal in columns, ``None`` where nobody looks at one.
+    """
 
     def __init__(
         self,
         *,
         verbosity: int = 0,
         color: bool = False,
+        width: int | None = None,
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
         self.verbosity = verbosity
         self.color = color
+        self.width = width
         self._out = out
         self._err = err
         self._lock = threading.RLock()
@@ -102,17 +124,17 @@ class Console:
         with self._lock:
             if text not in self._warned:
                 self._warned.add(text)
-                self.say(f"{self.paint('warning:', _YELLOW)} {sentence(text)}", level=WARNING)
+                self.say(f"{self.paint('warning:', YELLOW)} {sentence(text)}", level=WARNING)
 
     def error(self, text: str) -> None:
         """An error is shown at every verbosity but ``-qqq``."""
-        self.say(f"{self.paint('error:', _RED)} {sentence(text)}", level=ERROR)
+        self.say(f"{self.paint('error:', RED)} {sentence(text)}", level=ERROR)
 
     def hint(self, text: str) -> None:
-        self.say(f"\n{self.paint('hint:', _CYAN)} {text}", level=ERROR)
+        self.say(f"\n{self.paint('hint:', CYAN)} {text}", level=ERROR)
 
-    def paint(self, text: str, code: str = _BOLD) -> str:
-        return f"{code}{text}{_RESET}" if self.color else text
+    def paint(self, text: str, code: str = BOLD) -> str:
+        return f"{code}{text}{RESET}" if self.color else text
 
     def close(self) -> None:
         if self._log:
@@ -169,6 +191,6 @@ def _open_log(path: Path) -> TextIO:
 
 
 def _without_color(text: str) -> str:
-    for code in (_RED, _YELLOW, _CYAN, _BOLD, _RESET):
+    for code in (RED, YELLOW, CYAN, BOLD, RESET):
         text = text.replace(code, "")
     return text

@@ -17,11 +17,12 @@ from kedge.settings.files import FileKind
 
 if TYPE_CHECKING:
     from kedge.cli.main import Job
+    from kedge.diagnose import Line
 
 _LEVELS = {FileKind.GLOBAL: "--global", FileKind.USER: "--user", FileKind.SITE: "--site"}
 
 
-def diagnosis_of(error: KedgeError, job: Job, argv: Sequence[str]) -> Iterator[str]:
+def diagnosis_of(error: KedgeError, job: Job, argv: Sequence[str]) -> Iterator[Line]:
     """The lines of the report; none for an error that is not about TLS."""
     if not isinstance(error, TlsError):
         return
@@ -52,7 +53,7 @@ def diagnosis_of(error: KedgeError, job: Job, argv: Sequence[str]) -> Iterator[s
     )
     found = diagnose.diagnose(error, surroundings, user)
     if found is not None:
-        yield from diagnose.lines(found)
+        yield from diagnose.layout(found, user)
 
 
 def _origin(url: str) -> NetworkOrigin | None:

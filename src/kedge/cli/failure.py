@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from kedge import errors
 from kedge.cli.console import ERROR, Console
+from kedge.cli.wrapping import shown
+
+if TYPE_CHECKING:
+    from kedge.diagnose import Line
 
 
 def show_error(
-    error: errors.KedgeError, console: Console, *, diagnosis: Iterable[str] = ()
+    error: errors.KedgeError, console: Console, *, diagnosis: Iterable[Line] = ()
 ) -> None:
     """Print the error on stderr: the sentence, then a diagnosis, or else its details and hint."""
     console.error(error.message)
     diagnosed = False
     for line in diagnosis:
-        console.say(line, level=ERROR)
+        if not diagnosed:
+            console.say("", level=ERROR)
         diagnosed = True
-    for line in () if diagnosed else details(error):
-        console.say(f"  {line}", level=ERROR)
+        for row in shown(line, console):
+            console.say(row, level=ERROR)
+    for detail in () if diagnosed else details(error):
+        console.say(f"  {detail}", level=ERROR)
     if error.hint and not diagnosed:
         console.hint(error.hint)
     cause = error.__cause__

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kedge.cli.console import Console, wants_color
+from kedge.cli.console import Console, columns_of, wants_color
 from kedge.cli.failure import show_error, show_unexpected
 from kedge.errors import KedgeError, TlsError
 from kedge.model import Sourced
@@ -83,7 +83,10 @@ def main(
     ``environ`` is copied at once: nothing below reads the process environment.
     """
     environ = dict(environ)
-    console = Console(color=wants_color(sys.stderr, environ, no_color="--no-color" in argv))
+    console = Console(
+        color=wants_color(sys.stderr, environ, no_color="--no-color" in argv),
+        width=columns_of(sys.stderr, environ),
+    )
     try:
         return _run(argv, environ, console, launched_as_module=launched_as_module)
     except KedgeError as error:

@@ -9,8 +9,8 @@
         ...
 
 :func:`diagnose` takes the error of a failed command, :func:`diagnose_url` a URL to examine;
-:func:`lines` and :func:`as_json` say what was found. Importing this package is cheap; what reads
-certificates is imported with the first of its names.
+:func:`lines`, :func:`layout` and :func:`as_json` say what was found. Importing this package is
+cheap; what reads certificates is imported with the first of its names.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from kedge.diagnose.evidence import Cause, Finding, Neighbour
     from kedge.diagnose.examine import Surroundings
     from kedge.diagnose.remedies import Remedy, RemedyKind
-    from kedge.diagnose.report import Diagnosis, as_json, lines
+    from kedge.diagnose.report import Diagnosis, as_json
     from kedge.diagnose.shells import Shell, decide_shell
+    from kedge.diagnose.text import Line, LineKind, layout, lines
 
 __all__ = [
     "Cause",
     "Diagnosis",
     "Finding",
+    "Line",
+    "LineKind",
     "Neighbour",
     "Remedy",
     "RemedyKind",
@@ -40,6 +43,7 @@ __all__ = [
     "decide_shell",
     "diagnose",
     "diagnose_url",
+    "layout",
     "lines",
 ]
 
@@ -55,7 +59,10 @@ _MODULES = {
     "RemedyKind": "remedies",
     "Diagnosis": "report",
     "as_json": "report",
-    "lines": "report",
+    "Line": "text",
+    "LineKind": "text",
+    "layout": "text",
+    "lines": "text",
     "Shell": "shells",
     "decide_shell": "shells",
 }

@@ -255,12 +255,19 @@ def _local_or_leaf(evidence: Evidence, cause: Cause) -> CertificateFacts | None:
     return evidence.chain.leaf
 
 
+def _overlong(at: int, each: CertificateFacts) -> bool:
+    """Whether more CAs stand below it than it allows (RFC 5280, section 4.2.1.9)."""
+    return each.path_length is not None and at - 1 > each.path_length
+
+
 Fits = Callable[[int, "CertificateFacts"], bool]
 _CODES: tuple[tuple[frozenset[int], Cause, Fits], ...] = (
     (
         verify.BAD_CA,
         Cause.BAD_CA_CERTIFICATE,
-        lambda at, each: at > 0 and (each.is_ca is not True or each.may_sign is False),
+        lambda at, each: (
+            at > 0 and (each.is_ca is not True or each.may_sign is False or _overlong(at, each))
+        ),
     ),
     (
         verify.SIGNATURE,
@@ -300,7 +307,7 @@ def _strictness(evidence: Evidence) -> Iterator[Finding]:
             evidence,
             evidence.chain.leaf,
             origin=decided.contender.decision.strict.origin,
-            reason=str(evidence.code),
+            reason=decided.failure.words if decided.failure else "",
         )
 
 

@@ -46,6 +46,16 @@ _HANDLED = frozenset(
         ExtensionOID.SUBJECT_KEY_IDENTIFIER,
     }
 )
+#: Short names beside those of RFC 4514, as OpenSSL prints them.
+_SHORT_NAMES = {
+    NameOID.EMAIL_ADDRESS: "emailAddress",
+    NameOID.SERIAL_NUMBER: "serialNumber",
+    NameOID.BUSINESS_CATEGORY: "businessCategory",
+    NameOID.JURISDICTION_COUNTRY_NAME: "jurisdictionC",
+    NameOID.JURISDICTION_STATE_OR_PROVINCE_NAME: "jurisdictionST",
+    NameOID.JURISDICTION_LOCALITY_NAME: "jurisdictionL",
+    NameOID.POSTAL_CODE: "postalCode",
+}
 _READING = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -268,7 +278,7 @@ def printable(text: str) -> str:
 
 
 def _name(name: x509.Name) -> str:
-    return printable(name.rfc4514_string())
+    return printable(name.rfc4514_string(_SHORT_NAMES))
 
 
 def _attribute(name: x509.Name, kind: ObjectIdentifier) -> str:

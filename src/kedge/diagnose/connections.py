@@ -23,7 +23,13 @@ def of_source(error: TrustError, hop: Hop = Hop.SERVER) -> Finding | None:
     """What is wrong with a source of trust that cannot be loaded."""
     match error:
         case BundleError():
-            return Finding(cause=Cause.BAD_BUNDLE, hop=hop, path=error.path, origin=error.origin)
+            return Finding(
+                cause=Cause.BAD_BUNDLE,
+                hop=hop,
+                path=error.path,
+                origin=error.origin,
+                reason=error.message,
+            )
         case EmptySystemStoreError():
             places = ", ".join(error.looked_in)
             return Finding(

@@ -7,7 +7,7 @@ it does not come at all. Where only the operator can mend it, there is a sentenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath, PureWindowsPath
@@ -222,6 +222,7 @@ def _to_certifi(change: Change, decision: TrustDecision) -> Change:
 
 
 def _local(findings: tuple[Finding, ...], evidence: Evidence, user: User) -> Iterator[Remedy]:
+    strangers = not _STRANGERS.isdisjoint(finding.cause for finding in findings)
     for finding in findings:
         match finding.cause:
             case Cause.UNTRUSTED_ROOT | Cause.TLS_INTERCEPTION | Cause.SELF_SIGNED:
@@ -252,10 +253,18 @@ def _local(findings: tuple[Finding, ...], evidence: Evidence, user: User) -> Ite
                     + ", then run the command again.",
                     commands=(command(user, user.words),),
                 )
-            case cause if cause in operators.CHECKS:
-                yield Remedy(kind=RemedyKind.CHECK, what=operators.CHECKS[cause](finding))
-            case _:
-                pass
+            case cause:
+                yield from _check(finding, operators.CHECKS.get(cause), strangers=strangers)
+
+
+def _check(
+    finding: Finding, check: Callable[[Finding], str] | None, *, strangers: bool
+) -> Iterator[Remedy]:
+    """What to look at; nothing at what somebody else presented in the server's place."""
+    theirs = strangers and finding.cause in {Cause.NAME_MISMATCH, Cause.NOT_TLS}
+    what = check(finding) if check is not None and not theirs else ""
+    if what:
+        yield Remedy(kind=RemedyKind.CHECK, what=what)
 
 
 def _with(user: User, *words: str) -> str:
@@ -279,24 +288,19 @@ def _obtain(
     certificate = evidence.chain.root or (
         finding.certificate if finding.cause is Cause.SELF_SIGNED else None
     )
-    who = "your IT department" if finding.cause is not Cause.SELF_SIGNED else "its operator"
+    own = finding.cause is Cause.SELF_SIGNED and Cause.TLS_INTERCEPTION not in shown
+    who = "whoever runs the server" if own else "your IT department"
     name = certificate.label if certificate else _issuer_label(evidence, finding)
-    first = [f"Ask {who} for the certificate “{name}”, and save it as {ROOT_FILE}."]
-    if certificate is not None:
-        first.append(
-            "Compare its SHA-256 fingerprint with what they tell you, not with what was "
-            f"presented here: {certificate.fingerprint}"
-        )
-    else:
-        first.append("Have them tell you its SHA-256 fingerprint by another way, and compare it.")
-    if finding.known:
-        first.append(f"{_contradicts(finding.known[0])} {finding.path} is out of date.")
     enough = shown <= _UNKNOWN
     yield Remedy(
         kind=RemedyKind.OBTAIN_ROOT,
-        what=f"No store on this machine knows “{name}”"
+        what=f"No store on this machine knows “{name}”: get it from {who}"
         + ("." if enough else "; the other causes have to go, too."),
-        first=tuple(first),
+        first=(
+            f"Ask them for the certificate and its SHA-256 fingerprint; save it as {ROOT_FILE}.",
+            _compare(certificate, evidence, enough=enough),
+            *(f"{_contradicts(each)} {finding.path}." for each in finding.known[:1]),
+        ),
         commands=(
             command(user, ("trust", "show", "-v", "--cert", ROOT_FILE)),
             _with(user, "--extra-cert", ROOT_FILE),
@@ -312,14 +316,28 @@ _UNKNOWN = frozenset(
 )
 
 
+def _compare(certificate: CertificateFacts | None, evidence: Evidence, *, enough: bool) -> str:
+    """Theirs is what counts; what was presented tells whether it is the right one."""
+    shows = "The first command shows the file's fingerprint: it" if enough else "The fingerprint"
+    if certificate is None:
+        return f"{shows} must be the one that they tell you."
+    number = evidence.chain.certificates.index(certificate) + 1
+    return (
+        f"{shows} must be the one that they tell you, and that of certificate {number} above. "
+        "Where it is not, trust neither, and tell them."
+    )
+
+
 def _issuer_label(evidence: Evidence, finding: Finding) -> str:
     top = evidence.chain.top
     return top.issuer_label if top is not None else finding.issuer
 
 
 def _contradicts(known: CertificateFacts) -> str:
-    until = f", valid until {known.not_after:%Y-%m-%d}" if known.not_after else ""
-    return f"The “{known.label}” that is trusted here has another key{until}:"
+    until = f" (valid until {known.not_after:%Y-%m-%d})" if known.not_after else ""
+    return (
+        f"Ask, too, whether the other “{known.label}”{until} is out of date: if so, take it out of"
+    )
 
 
 def _is_local(finding: Finding, evidence: Evidence) -> bool:
@@ -381,7 +399,8 @@ _CLOCKS = {
 
 def _set_clock(finding: Finding, user: User) -> Remedy:
     clock = _CLOCKS.get(user.platform)
-    theirs = f" (the server says {finding.moment:%Y-%m-%d %H:%M} UTC)" if finding.moment else ""
+    said = finding.moment if finding.skew is not None else None
+    theirs = f" (the server says {said:%Y-%m-%d %H:%M} UTC)" if said else ""
     return Remedy(
         kind=RemedyKind.SET_CLOCK,
         what=f"Set this machine's clock{theirs}.",
@@ -434,21 +453,27 @@ def _other_scheme(scheme: str, hostport: str, change: Change, user: User) -> Rem
 # What others can do, and what should be left alone
 
 
+_STRANGERS = frozenset({Cause.CAPTIVE_PORTAL, Cause.TLS_INTERCEPTION})
+
+
 def _operator(findings: tuple[Finding, ...], evidence: Evidence) -> Iterator[Remedy]:
-    strangers = {Cause.CAPTIVE_PORTAL, Cause.TLS_INTERCEPTION}
-    if any(finding.cause in strangers for finding in findings):
+    if not _STRANGERS.isdisjoint(finding.cause for finding in findings):
         return  # what was presented is not the operator's
-    for finding in findings:
-        sentence = operators.SENTENCES.get(finding.cause)
-        if sentence is None or (finding.cause is Cause.EXPIRED and _is_local(finding, evidence)):
-            continue
-        yield Remedy(
-            kind=RemedyKind.TELL_OPERATOR,
-            what="Only whoever runs the "
-            + ("proxy" if finding.hop is Hop.PROXY else "server")
-            + " can mend this. Send them:",
-            to_operator=sentence(finding, evidence.place.origin.hostport),
-        )
+    told = [
+        finding
+        for finding in findings
+        if finding.cause in operators.SENTENCES
+        and not (finding.cause is Cause.EXPIRED and _is_local(finding, evidence))
+    ]
+    if not told:
+        return
+    peer = evidence.place.origin.hostport
+    proxy = any(finding.hop is Hop.PROXY for finding in told)
+    yield Remedy(
+        kind=RemedyKind.TELL_OPERATOR,
+        what=f"Only whoever runs the {'proxy' if proxy else 'server'} can mend this. Send them:",
+        to_operator=" ".join(operators.SENTENCES[each.cause](each, peer) for each in told),
+    )
 
 
 TRUSTSTORE_ISSUES = "https://github.com/sethmlarson/truststore/issues"

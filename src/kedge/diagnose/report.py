@@ -1,18 +1,16 @@
-"""The diagnosis as a value, as lines of plain text, and as JSON.
+"""The diagnosis as a value, and as JSON. As text it is in :mod:`kedge.diagnose.text`.
 
-Readable without colour; nothing is decided here. The JSON's ``version`` grows when a field changes
-its meaning or goes; fields may be added at any time.
+Nothing is decided here. The JSON's ``version`` grows when a field changes its meaning or goes;
+fields may be added at any time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kedge.diagnose import sentences
-from kedge.diagnose.comparison import Role, anchors_of
 from kedge.model import Hop, NetworkOrigin, TrustDecision
 
 if TYPE_CHECKING:
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
     from kedge.diagnose.remedies import Remedy
 
 JSON_VERSION = 1
-#: Where it matters that the chain ends without its issuer; a root is left out everywhere.
-_ISSUER_MATTERS = frozenset(
-    {"untrusted-root", "tls-interception", "missing-intermediate", "wrong-intermediate"}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,86 +61,6 @@ class Diagnosis:
         """The anchor that vouches with what was decided."""
         decided = self.evidence.decided if self.evidence else None
         return decided.anchor if decided else None
-
-
-# --------------------------------------------------------------------------------------------
-# Text
-
-
-def lines(diagnosis: Diagnosis) -> Iterator[str]:
-    """The whole report, a line at a time: what failed, trust, chain, causes, remedies."""
-    yield from _headline(diagnosis)
-    yield f"Trusted: {diagnosis.decision}"
-    for lost in diagnosis.decision.overridden:
-        yield f"  not in force: {lost.setting.value} ({lost.setting.origin}), because of {lost.by}"
-    chain = diagnosis.chain
-    if chain is not None and chain.certificates:
-        yield "Presented:"
-        for number, certificate in enumerate(chain.certificates, start=1):
-            yield from _certificate(number, certificate)
-        if chain.missing_issuer and _ISSUER_MATTERS.intersection(diagnosis.codes):
-            yield f"  and not its issuer: {chain.missing_issuer}"
-    for finding in diagnosis.findings:
-        yield f"Cause: {finding.cause.value}"
-        yield f"  {sentences.sentence(finding)}"
-    if not diagnosis.findings and not diagnosis.sound:
-        yield "Cause: none that is known here explains it."
-    yield from _verdicts(diagnosis)
-    for number, remedy in enumerate(diagnosis.remedies, start=1):
-        yield from _remedy(number, remedy)
-
-
-def _headline(diagnosis: Diagnosis) -> Iterator[str]:
-    if diagnosis.peer is None:
-        yield "A source of trust cannot be used; nothing was connected to."
-    elif diagnosis.sound:
-        anchor = diagnosis.vouching
-        by = f", vouched for by “{anchor.label}” (SHA-256 {anchor.fingerprint})" if anchor else ""
-        yield f"Sound: the {diagnosis.hop.value} {diagnosis.peer.hostport}{by}."
-    else:
-        yield f"Failed: the {diagnosis.hop.value} {diagnosis.peer.hostport}, for {diagnosis.url}"
-
-
-def _certificate(number: int, certificate: CertificateFacts) -> Iterator[str]:
-    yield f"  {number}. {certificate.subject or certificate.label}"
-    if certificate.issuer:
-        own = " (itself)" if certificate.self_signed else ""
-        yield f"     issued by {certificate.issuer}{own}"
-    if certificate.not_before and certificate.not_after:
-        yield f"     valid {_moment(certificate.not_before)} to {_moment(certificate.not_after)}"
-    yield f"     SHA-256 {certificate.fingerprint}"
-
-
-def _verdicts(diagnosis: Diagnosis) -> Iterator[str]:
-    if not diagnosis.verdicts or diagnosis.sound:
-        return
-    yield "Tried:"
-    told: set[object] = set()
-    for verdict in diagnosis.verdicts:
-        same = anchors_of(verdict.contender)
-        if same not in told and verdict.role is not Role.STRICT:
-            told.add(same)
-            yield f"  {sentences.verdict(verdict)}"
-
-
-def _remedy(number: int, remedy: Remedy) -> Iterator[str]:
-    yield f"Remedy {number}: {remedy.what}"
-    if remedy.risk:
-        yield f"  Risk: {remedy.risk}"
-    for step in remedy.first:
-        yield f"  First: {step}"
-    for command in remedy.commands:
-        yield f"    {command}"
-    if remedy.to_operator:
-        yield f"    {remedy.to_operator}"
-    if remedy.lasting:
-        yield "  To make it last:"
-        for command in remedy.lasting:
-            yield f"    {command}"
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 # --------------------------------------------------------------------------------------------
@@ -237,6 +151,7 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
         "passed": verdict.passed,
         "verify_code": verdict.verify_code,
         "reason": failure.reason if failure else None,
+        "openssl": failure.words or None if failure else None,
         "unusable": verdict.unusable.message if verdict.unusable else None,
         "anchor": verdict.anchor.sha256 if verdict.anchor else None,
     }

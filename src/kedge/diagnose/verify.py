@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 
-NOT_YET_VALID, EXPIRED = 9, 10
+NOT_YET_VALID, EXPIRED, PATH_LENGTH = 9, 10, 25
 
 #: No anchor vouches: the issuer is not to be had (2, 20, 21), a self-signed certificate is not
 #: among the anchors (18, 19), or the anchor's own settings withhold trust (27, 28).
@@ -16,7 +16,7 @@ NO_ANCHOR = frozenset({2, 18, 19, 20, 21, 27, 28})
 NAME = frozenset({62, 64})
 SIGNATURE = frozenset({4, 6, 7, 29, 30, 31})
 #: Path length, missing or false CA flag, key usage.
-BAD_CA = frozenset({25, 32, 37, 79}) | (
+BAD_CA = frozenset({PATH_LENGTH, 32, 37, 79}) | (
     frozenset({24}) if ssl.OPENSSL_VERSION_INFO < (3,) else frozenset()
 )
 CONSTRAINTS = frozenset({47, 48, 49, 51, 52, 53})

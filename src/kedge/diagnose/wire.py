@@ -64,7 +64,8 @@ class Failure:
     """Where and how a connection ended.
 
     ``verify_code`` is an ``X509_V_ERR_*`` number, ``alert`` a number of RFC 8446, section 6, as
-    the peer sent it, ``reason`` OpenSSL's or the system's symbol, ``status`` the proxy's answer,
+    the peer sent it, ``reason`` OpenSSL's or the system's symbol, ``words`` the verifier's own
+    about the code (for people; nothing is recognised by them), ``status`` the proxy's answer,
     ``said`` the first bytes that arrived where TLS or HTTP was expected.
     """
 
@@ -74,6 +75,7 @@ class Failure:
     verify_code: int | None = None
     alert: int | None = None
     reason: str = ""
+    words: str = ""
     status: int | None = None
     said: bytes = b""
 
@@ -310,6 +312,7 @@ def _tls_failure(exc: ssl.SSLError, step: Step, hop: Hop, tls: TlsStream | None)
             hop=hop,
             verify_code=as_openssl(getattr(exc, "verify_code", None)),
             reason=reason,
+            words=(getattr(exc, "verify_message", None) or "").rstrip("."),
         )
     said = tls.first if tls is not None else b""
     if tls is not None and not tls.looks_like_tls:
