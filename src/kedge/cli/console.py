@@ -98,7 +98,7 @@ class Console:
         return self._err or sys.stderr or _NOWHERE
 
     def result(self, text: str) -> None:
-        """Text for stdout: what a pipe may consume. Never suppressed, never coloured."""
+        """Text for stdout: what a pipe may consume. Never suppressed, and not painted here."""
         with self._lock:
             self._write(self.stdout, text)
             self._record(text)

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ _MODULES = {
     commands.LIST: "kedge.cli.listing",
     commands.FREEZE: "kedge.cli.listing",
     commands.TRUST: "kedge.cli.trust",
+    commands.DOCTOR: "kedge.cli.doctor",
     commands.CONFIG: "kedge.cli.config",
     commands.CACHE: "kedge.cli.cache",
 }
@@ -44,13 +45,17 @@ OK, FAILED = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a command works with: its settings, its environment, and where its words go."""
+    """What a command works with: its settings, its environment, and where its words go.
+
+    ``argv`` are the words as they were typed, for a report that tells what to type instead.
+    """
 
     settings: Settings
     choice: Choice
     interpreter: Interpreter
     console: Console
     launched_as_module: bool = False
+    argv: tuple[str, ...] = ()
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -122,7 +127,9 @@ def _run(
         topic = words.arguments[0] if words.command == commands.HELP and words.arguments else None
         console.result(format_help(topic or words.command))
         return OK
-    job = _prepare(words, environ, console, launched_as_module=launched_as_module)
+    job = replace(
+        _prepare(words, environ, console, launched_as_module=launched_as_module), argv=tuple(argv)
+    )
     for warning in job.settings.warnings:
         console.warn(warning)
     module = importlib.import_module(_MODULES[words.command or ""])

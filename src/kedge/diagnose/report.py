@@ -77,19 +77,8 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "peer": diagnosis.peer.hostport if diagnosis.peer else None,
         "hop": diagnosis.hop.value,
         "sound": diagnosis.sound,
-        "trusted": [
-            {
-                "kind": source.kind.value,
-                "path": source.path,
-                "setting": str(source.origin),
-                "extra": source.extra,
-            }
-            for source in diagnosis.decision.sources
-        ],
-        "overridden": [
-            {"value": lost.setting.value, "setting": str(lost.setting.origin), "by": str(lost.by)}
-            for lost in diagnosis.decision.overridden
-        ],
+        "trusted": sources_json(diagnosis.decision),
+        "overridden": overridden_json(diagnosis.decision),
         "strict": diagnosis.decision.strict.value,
         "anchor": _certificate_json(anchor) if anchor else None,
         "presented": [_certificate_json(each) for each in chain.certificates] if chain else [],
@@ -100,6 +89,27 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "remedies": [_remedy_json(remedy) for remedy in diagnosis.remedies],
         "seconds": round(diagnosis.seconds, 3),
     }
+
+
+def sources_json(decision: TrustDecision) -> list[dict[str, Any]]:
+    """What is trusted, and the setting behind each source."""
+    return [
+        {
+            "kind": source.kind.value,
+            "path": source.path,
+            "setting": str(source.origin),
+            "extra": source.extra,
+        }
+        for source in decision.sources
+    ]
+
+
+def overridden_json(decision: TrustDecision) -> list[dict[str, Any]]:
+    """The settings that lost, and to what."""
+    return [
+        {"value": lost.setting.value, "setting": str(lost.setting.origin), "by": str(lost.by)}
+        for lost in decision.overridden
+    ]
 
 
 def _certificate_json(certificate: CertificateFacts) -> dict[str, Any]:

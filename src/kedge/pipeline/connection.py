@@ -32,13 +32,21 @@ class Connection:
     """A session that does not exist until it is used. Thread-safe; a context manager.
 
     It fulfils what the index, the readers of requirements and the downloads ask of a network.
+    ``patience`` is for a look that nobody waits long for: that many seconds at most for each
+    wait, and no second try.
     """
 
     def __init__(
-        self, settings: Settings, reporter: Reporter, *, index_urls: tuple[Sourced[str], ...]
+        self,
+        settings: Settings,
+        reporter: Reporter,
+        *,
+        index_urls: tuple[Sourced[str], ...],
+        patience: float | None = None,
     ) -> None:
         self._settings = settings
         self._reporter = reporter
+        self._patience = patience
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._closed = False
@@ -147,11 +155,14 @@ class Connection:
         if settings.value(table.NO_PROXY_ENV) and proxy.value is None:
             # An empty --proxy is the one switch for "no proxy at all".
             proxy = Sourced("", settings[table.NO_PROXY_ENV].origin)
+        timeout, retries = settings.value(table.TIMEOUT), settings.value(table.RETRIES)
+        if self._patience is not None:
+            timeout, retries = min(timeout, self._patience), 0
         return TransportOptions(
             environ=settings.snapshot.environ,
             proxy=None if proxy.value is None else Sourced(proxy.value, proxy.origin),
-            timeout=settings.value(table.TIMEOUT),
-            retries=settings.value(table.RETRIES),
+            timeout=timeout,
+            retries=retries,
             trusted_hosts=self._trusted_hosts,
             index_urls=tuple(url.value for url in self._index_urls),
             parallel=PARALLEL,

@@ -13,6 +13,7 @@ UNINSTALL = "uninstall"
 LIST = "list"
 FREEZE = "freeze"
 TRUST = "trust"
+DOCTOR = "doctor"
 CONFIG = "config"
 CACHE = "cache"
 HELP = "help"
@@ -29,7 +30,10 @@ class Action(NamedTuple):
 
 
 class Command(NamedTuple):
-    """One command. ``default_action`` is what it does without a word, if it can do without."""
+    """One command. ``default_action`` is what it does without a word, if it can do without.
+
+    ``section`` is the section of pip's files that it reads, where that is not its own.
+    """
 
     name: str
     summary: str
@@ -38,6 +42,7 @@ class Command(NamedTuple):
     most: int | None = 0
     actions: tuple[Action, ...] = ()
     default_action: str | None = None
+    section: str = ""
 
     def action(self, name: str) -> Action | None:
         return next((action for action in self.actions if action.name == name), None)
@@ -59,6 +64,13 @@ COMMANDS = (
             Action("export", "Print the trust anchors in force as PEM."),
         ),
         default_action="show",
+    ),
+    Command(
+        DOCTOR,
+        "Say whether an install would get through, what stands in the way, and what to do.",
+        "[<url> ...]",
+        most=None,
+        section=INSTALL,
     ),
     Command(
         CONFIG,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from kedge.model import Origin, OriginKind, Sourced
 from kedge.settings import options as table
+from kedge.settings.commands import find_command
 from kedge.settings.files import ConfigFile, FileKind
 from kedge.settings.option import Option
 from kedge.settings.snapshot import Snapshot
@@ -55,7 +56,9 @@ def configured(command: str | None, snapshot: Snapshot, *, isolated: bool) -> tu
         for flag in option.all_flags
         if flag.startswith("--")
     }
-    sections = [GLOBAL_SECTION, *([command] if command and command != GLOBAL_SECTION else [])]
+    found_command = find_command(command)
+    own = found_command.section if found_command and found_command.section else command
+    sections = [GLOBAL_SECTION, *([own] if own and own != GLOBAL_SECTION else [])]
     found: list[Setting] = []
     for strength, section in enumerate(sections):
         found += _mask(list(_of_section(section, strength, snapshot.files, options)))

@@ -17,6 +17,7 @@ from kedge.settings import readers
 from kedge.settings.commands import (
     CACHE,
     CONFIG,
+    DOCTOR,
     DOWNLOAD,
     FREEZE,
     INSTALL,
@@ -30,13 +31,16 @@ _INSTALL = frozenset((INSTALL,))
 _DOWNLOAD = frozenset((DOWNLOAD,))
 _RESOLVING = frozenset((INSTALL, DOWNLOAD))
 _SELECTING = frozenset((INSTALL, DOWNLOAD, LIST))
+_ASKING = _SELECTING | {DOCTOR}
 _CHANGING = frozenset((INSTALL, UNINSTALL))
 _LISTING = frozenset((LIST, FREEZE))
 _LIST = frozenset((LIST,))
 _FREEZE = frozenset((FREEZE,))
 _CONFIG = frozenset((CONFIG,))
+_DOCTOR = frozenset((DOCTOR,))
 
 REQUIREMENTS = "What to install"
+EXAMINED = "What is examined, and how it is told"
 PLACE = "Where to"
 SELECTION = "Which versions and files"
 INDEXES = "Package indexes"
@@ -50,8 +54,8 @@ GENERAL = "General"
 
 #: The order of the groups in the help.
 GROUPS = (
-    REQUIREMENTS, PLACE, SELECTION, CHANGES, LISTED, FILES, INDEXES, BUILDING, TRUSTED, NETWORK,
-    GENERAL,
+    REQUIREMENTS, EXAMINED, PLACE, SELECTION, CHANGES, LISTED, FILES, INDEXES, BUILDING, TRUSTED,
+    NETWORK, GENERAL,
 )  # fmt: skip
 
 _NO_BUILD = "only a build reads it, and kedge does not build from source yet"
@@ -585,6 +589,39 @@ CACHE_FORMAT: Option[str] = Option(
 )
 
 # --------------------------------------------------------------------------------------------
+# What is examined
+
+LINT: Option[bool] = Option(
+    kind=Kind.FLAG,
+    flags=("--lint",),
+    default=False,
+    help="Read certificate bundles instead, and contact nobody: those named, or all in force.",
+    group=EXAMINED,
+    commands=_DOCTOR,
+    own=True,
+)
+JSON: Option[bool] = Option(
+    kind=Kind.FLAG,
+    flags=("--json",),
+    default=False,
+    help="Print the report as JSON.",
+    group=EXAMINED,
+    commands=_DOCTOR,
+    own=True,
+)
+HTML: Option[str | None] = Option(
+    kind=Kind.VALUE,
+    flags=("--html",),
+    metavar="FILE",
+    default=None,
+    path=True,
+    help="Write the report as one web page, too: to send to whoever can help.",
+    group=EXAMINED,
+    commands=_DOCTOR,
+    own=True,
+)
+
+# --------------------------------------------------------------------------------------------
 # Which configuration file
 
 CONFIG_GLOBAL: Option[bool] = Option(
@@ -633,7 +670,7 @@ INDEX_URL: Option[str] = Option(
     default=PYPI_SIMPLE,
     help="The package index: a simple API (PEP 503 or 691), or a folder laid out like one.",
     group=INDEXES,
-    commands=_SELECTING,
+    commands=_ASKING,
 )
 EXTRA_INDEX_URL: Option[tuple[str, ...]] = Option(
     kind=Kind.LIST,
@@ -642,7 +679,7 @@ EXTRA_INDEX_URL: Option[tuple[str, ...]] = Option(
     default=(),
     help="One more index, equal to the first (repeatable).",
     group=INDEXES,
-    commands=_SELECTING,
+    commands=_ASKING,
 )
 NO_INDEX: Option[bool] = Option(
     kind=Kind.FLAG,
@@ -650,7 +687,7 @@ NO_INDEX: Option[bool] = Option(
     default=False,
     help="Use no index, only --find-links.",
     group=INDEXES,
-    commands=_SELECTING,
+    commands=_ASKING,
 )
 FIND_LINKS: Option[tuple[str, ...]] = Option(
     kind=Kind.LIST,
@@ -660,7 +697,7 @@ FIND_LINKS: Option[tuple[str, ...]] = Option(
     path=True,
     help="A folder of files, or a page of links to files (repeatable).",
     group=INDEXES,
-    commands=_SELECTING,
+    commands=_ASKING,
 )
 REFRESH_PACKAGE: Option[tuple[str, ...]] = Option(
     kind=Kind.CUMULATIVE,

@@ -1,0 +1,388 @@
+"""``kedge doctor`` against real servers: whom it examines, what it says, how it exits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import pki
+from support.indexes import SimpleIndex, page_of
+from support.pki import Authority, Certificate
+from support.proxies import Proxy, free_port
+from support.servers import Handler, Request, Response, Server, redirect, with_basic_auth
+from support.venvs import Kedge, Outcome
+from support.wheels import wheel
+from transport.sessions import RawServer, silence
+
+#: A leaf alone, from an issuer of the organisation that is trusted: it may be either.
+UNKNOWN = ["missing-intermediate", "untrusted-root"]
+
+
+@dataclass
+class Clinic:
+    """Servers under one private root, and the doctor with a bundle that holds that root."""
+
+    root: Authority
+    kedge: Kedge
+    stack: ExitStack
+    indexes: list[SimpleIndex] = field(default_factory=list)
+
+    def serves(
+        self, handler: Handler, certificate: Certificate | None = None, **given: Any
+    ) -> Server:
+        leaf = certificate or self.root.leaf("localhost", "127.0.0.1", "127.0.0.2")
+        return self.stack.enter_context(Server(handler, certificate=leaf, **given))
+
+    def index(self, certificate: Certificate | None = None, **given: Any) -> Server:
+        """An index with one project, ``spam``; what it is made of is ``given``."""
+        self.indexes.append(SimpleIndex([wheel("spam")], **given))
+        return self.serves(self.indexes[-1], certificate)
+
+    def plain(self, handler: Handler, **given: Any) -> Server:
+        return self.stack.enter_context(Server(handler, **given))
+
+    def proxy(self, **given: Any) -> Proxy:
+        return self.stack.enter_context(Proxy(**given))
+
+    def __call__(self, *words: str | Path, **environ: str) -> Outcome:
+        return self.kedge("doctor", *words, environ=environ)
+
+    def report(self, *words: str | Path, **environ: str) -> tuple[int, dict[str, Any]]:
+        outcome = self("--json", *words, **environ)
+        assert outcome.code in {0, 1}, outcome
+        return outcome.code, json.loads(outcome.stdout)
+
+
+@pytest.fixture
+def clinic(private_ca: Authority, bundle: Path, clean_environ: dict[str, str]) -> Iterator[Clinic]:
+    environ = {**clean_environ, "PIP_CERT": str(bundle)}
+    with ExitStack() as stack:
+        yield Clinic(private_ca, Kedge(environ), stack)
+
+
+def peer(report: dict[str, Any], part: str) -> dict[str, Any]:
+    (found,) = [each for each in report["peers"] if each["part"] == part]
+    return dict(found)
+
+
+def causes(peer: dict[str, Any]) -> list[str]:
+    return [cause["code"] for cause in peer["diagnosis"]["causes"]]
+
+
+def remarks(peer: dict[str, Any]) -> dict[str, str]:
+    return {remark["code"]: remark["sentence"] for remark in peer["remarks"]}
+
+
+# --------------------------------------------------------------------------------------------
+# Healthy
+
+
+def test_a_healthy_index_names_the_root_that_vouches(clinic: Clinic) -> None:
+    server = clinic.index()
+    outcome = clinic("-i", f"{server.url}/simple").succeeded()
+    assert "“Kedge Test Private Root” vouches" in outcome.stdout
+    assert outcome.stdout.rstrip().endswith("An install would work with these settings.")
+    assert not outcome.stderr
+
+
+def test_json_names_the_anchor_by_its_fingerprint(clinic: Clinic, private_ca: Authority) -> None:
+    server = clinic.index()
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert (code, report["works"]) == (0, True)
+    index = peer(report, "index")
+    assert index["url"] == f"{server.url}/simple"
+    assert index["because"] == "-i on the command line"
+    assert index["diagnosis"]["anchor"]["sha256"] == private_ca.fingerprint
+    assert report["trusted"][0]["setting"] == "PIP_CERT in the environment"
+
+
+def test_a_healthy_host_takes_a_few_handshakes_and_no_waiting(clinic: Clinic) -> None:
+    server = clinic.index()
+    _, report = clinic.report("-i", f"{server.url}/simple")
+    # The probe, the choices of anchors (decided, certifi, system, strict), the page and a file.
+    assert len(server.handshakes) <= 8
+    assert report["seconds"] < 3
+
+
+# --------------------------------------------------------------------------------------------
+# Whom it examines
+
+
+@pytest.mark.parametrize("style", ["both", "json", "html", "legacy"])
+def test_the_hosts_of_the_files_are_found(
+    clinic: Clinic, stranger_ca: Authority, style: str
+) -> None:
+    files = clinic.serves(SimpleIndex([wheel("spam")]), stranger_ca.leaf("localhost"))
+    server = clinic.index(style=style, files_at=files.url)
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert code == 1
+    assert peer(report, "index")["works"]
+    found = peer(report, "files")
+    assert found["url"] == files.url
+    assert found["because"] == f"linked from {server.url}/simple"
+    assert causes(found) == UNKNOWN
+
+
+def test_a_usual_project_spares_the_listing(clinic: Clinic) -> None:
+    server = clinic.index()
+    clinic.indexes[0].add(wheel("six"))
+    clinic.report("-i", f"{server.url}/simple")
+    assert "/simple/six/" in server.paths
+    assert "/simple/" not in server.paths
+
+
+def test_the_pages_of_find_links_and_their_hosts(clinic: Clinic, stranger_ca: Authority) -> None:
+    files = clinic.serves(SimpleIndex([wheel("spam")]), stranger_ca.leaf("localhost"))
+    link = f"{files.url}/files/{wheel('spam').filename}"
+    page = clinic.serves(lambda _: Response(200, page_of([link]), {"Content-Type": "text/html"}))
+    code, report = clinic.report("--no-index", "-f", f"{page.url}/links.html")
+    assert code == 1
+    assert peer(report, "find-links")["works"]
+    assert causes(peer(report, "files")) == UNKNOWN
+
+
+def test_a_local_page_may_name_remote_files(clinic: Clinic, tmp_path: Path) -> None:
+    files = clinic.index()
+    link = f"{files.url}/files/{wheel('spam').filename}"
+    (tmp_path / "links.html").write_bytes(page_of([link]))
+    code, report = clinic.report("--no-index", "-f", tmp_path)
+    assert code == 0
+    assert [each["part"] for each in report["peers"]] == ["files"]
+    assert peer(report, "files")["read"] == f"{wheel('spam').filename} can be had"
+
+
+def test_a_plain_proxy_is_told_with_what_it_opens(clinic: Clinic) -> None:
+    server, proxy = clinic.index(), clinic.proxy()
+    code, report = clinic.report("-i", f"{server.url}/simple", HTTPS_PROXY=proxy.url)
+    assert code == 0
+    found = peer(report, "proxy")
+    assert found["url"] == proxy.url
+    assert found["because"] == "HTTPS_PROXY in the environment"
+    assert found["works"]
+
+
+def test_a_tls_proxy_has_a_chain_of_its_own(
+    clinic: Clinic, private_ca: Authority, stranger_ca: Authority
+) -> None:
+    server = clinic.index()
+    sound = clinic.proxy(certificate=private_ca.leaf("localhost"))
+    _, report = clinic.report("-i", f"{server.url}/simple", HTTPS_PROXY=sound.url)
+    assert peer(report, "proxy")["diagnosis"]["anchor"]["sha256"] == private_ca.fingerprint
+    strange = clinic.proxy(certificate=stranger_ca.leaf("localhost"))
+    code, report = clinic.report("-i", f"{server.url}/simple", HTTPS_PROXY=strange.url)
+    assert code == 1
+    assert "proxy-tls" in causes(peer(report, "proxy"))
+    assert not any(entry.method == "CONNECT" for entry in strange.entries)
+
+
+def test_a_proxy_that_is_gone_is_explained_once(clinic: Clinic) -> None:
+    one, two = clinic.index(), clinic.index()
+    proxy = f"http://localhost:{free_port()}"
+    words = ("-i", f"{one.url}/simple", "--extra-index-url", f"{two.url}/simple")
+    outcome = clinic(*words, HTTPS_PROXY=proxy)
+    assert outcome.code == 1
+    assert outcome.stdout.count("Cause: proxy-unreachable") == 1
+    assert not one.requests
+
+
+def test_words_are_urls_and_hosts(clinic: Clinic) -> None:
+    one, two = clinic.index(), clinic.index()
+    code, report = clinic.report(one.hostport, f"{two.url}/simple/spam/")
+    assert code == 0
+    urls = [each["url"] for each in report["peers"]]
+    assert urls[:2] == [one.url, f"{two.url}/simple/spam/"]
+    assert not [request for request in one.asked if request.path != "/"]
+
+
+@pytest.mark.parametrize("word", ["https://", "ftp://files.example.org", "a b"])
+def test_what_is_no_url_is_wrong_usage(clinic: Clinic, word: str) -> None:
+    clinic(word).failed(2)
+
+
+def test_the_install_section_of_the_files_counts(clinic: Clinic, tmp_path: Path) -> None:
+    server = clinic.index()
+    file = tmp_path / "pip.conf"
+    file.write_text(f"[install]\nindex-url = {server.url}/simple\n")
+    code, report = clinic.report(PIP_CONFIG_FILE=str(file))
+    assert code == 0
+    assert str(file) in peer(report, "index")["because"]
+
+
+def test_an_install_from_a_folder_connects_to_nothing(clinic: Clinic, tmp_path: Path) -> None:
+    wheel("spam").write(tmp_path)
+    code, report = clinic.report("--no-index", "-f", tmp_path)
+    assert (code, report["peers"]) == (0, [])
+
+
+# --------------------------------------------------------------------------------------------
+# What stands in the way
+
+
+def test_one_issuer_of_unrelated_hosts_is_an_interceptor(
+    clinic: Clinic, stranger_ca: Authority
+) -> None:
+    one = clinic.index(stranger_ca.leaf("index.example.org"))
+    two = clinic.index(stranger_ca.leaf("files.example.net"))
+    names = {"index.example.org": "127.0.0.1", "files.example.net": "127.0.0.1"}
+    proxy = clinic.proxy(names=names)
+    words = (f"index.example.org:{one.port}", f"files.example.net:{two.port}")
+    code, report = clinic.report(*words, HTTPS_PROXY=proxy.url)
+    assert code == 1
+    first, second = (each for each in report["peers"] if each["part"] == "url")
+    assert causes(first) == ["tls-interception"]
+    assert causes(second) == ["tls-interception"]
+    assert first["diagnosis"]["causes"][0]["hosts"] == ["files.example.net"]
+    assert second["diagnosis"]["causes"][0]["hosts"] == ["index.example.org"]
+    # Alone, such a host has a private root and no more.
+    _, report = clinic.report(words[0], HTTPS_PROXY=proxy.url)
+    assert causes(peer(report, "url")) == UNKNOWN
+
+
+def test_an_index_that_wants_credentials(clinic: Clinic) -> None:
+    index = SimpleIndex([wheel("spam")])
+    server = clinic.serves(with_basic_auth(index, "ana", "secret"))
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert code == 1
+    assert "401" in remarks(peer(report, "index"))["credentials"]
+    url = server.url.replace("//", "//ana:secret@")
+    outcome = clinic("--json", "-i", f"{url}/simple").succeeded()
+    assert "secret" not in outcome.stdout + outcome.stderr
+
+
+def test_files_that_want_credentials(clinic: Clinic) -> None:
+    def files(request: Request) -> Response:
+        return Response(403, b"no")
+
+    server = clinic.index(files_at=clinic.serves(files).url)
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert code == 1
+    assert "403" in remarks(peer(report, "files"))["credentials"]
+
+
+def sign_in(_: Request) -> Response:
+    form = b"<html><title>Sign in</title><form><input type=password name=p></form></html>"
+    return Response(200, form, {"Content-Type": "text/html"})
+
+
+def test_a_page_that_is_no_index(clinic: Clinic) -> None:
+    server = clinic.serves(sign_in)
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert code == 1
+    index = peer(report, "index")
+    assert causes(index) == ["not-an-index"]
+    assert not index["diagnosis"]["sound"]
+
+
+def test_an_address_with_nothing_there(clinic: Clinic) -> None:
+    server = clinic.index()
+    code, report = clinic.report("-i", f"{server.url}/elsewhere")
+    assert code == 1
+    assert set(remarks(peer(report, "index"))) == {"no-page"}
+
+
+def test_a_redirect_to_a_host_that_nobody_knows(clinic: Clinic, stranger_ca: Authority) -> None:
+    strange = clinic.serves(SimpleIndex([wheel("spam")]), stranger_ca.leaf("localhost"))
+
+    def away(request: Request) -> Response:
+        return redirect(f"{strange.url}{request.target}")
+
+    code, report = clinic.report("-i", f"{clinic.serves(away).url}/simple")
+    assert code == 1
+    found = peer(report, "redirect")
+    assert found["url"] == strange.url
+    assert causes(found) == UNKNOWN
+
+
+def test_plain_http_is_refused_and_a_trusted_host_is_told(clinic: Clinic) -> None:
+    proxy = clinic.proxy(names={"index.example.org": "127.0.0.1"})
+    server = clinic.plain(SimpleIndex([wheel("spam")]))
+    url = f"http://index.example.org:{server.port}/simple"
+    code, report = clinic.report("-i", url, HTTP_PROXY=proxy.url)
+    assert code == 1
+    assert "failed" in remarks(peer(report, "index"))
+    words = ("-i", url, "--trusted-host", "index.example.org")
+    code, report = clinic.report(*words, HTTP_PROXY=proxy.url)
+    assert code == 0
+    assert "not-verified" in remarks(peer(report, "index"))
+
+
+def test_a_trusted_host_works_whatever_it_presents(clinic: Clinic, stranger_ca: Authority) -> None:
+    server = clinic.index(stranger_ca.leaf("localhost"))
+    words = ("-i", f"{server.url}/simple", "--trusted-host", "localhost")
+    code, report = clinic.report(*words)
+    assert code == 0
+    assert "--trusted-host" in remarks(peer(report, "index"))["not-verified"]
+
+
+def test_what_strict_verification_would_refuse_is_told(clinic: Clinic, tmp_path: Path) -> None:
+    lax = pki.authority("Corp Root", key_usage=False)
+    file = lax.write_pem(tmp_path / "corp.pem")
+    server = clinic.index(lax.leaf("localhost"))
+    code, report = clinic.report("-i", f"{server.url}/simple", "--cert", file)
+    assert code == 0
+    assert "strict" in remarks(peer(report, "index"))
+    code, report = clinic.report("-i", f"{server.url}/simple", "--cert", file, "--strict-certs")
+    assert code == 1
+    assert causes(peer(report, "index")) == ["strict-only"]
+
+
+def test_a_certificate_that_ends_soon_is_told(clinic: Clinic, private_ca: Authority) -> None:
+    server = clinic.index(private_ca.leaf("localhost", validity=pki.Validity(-1, 5)))
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert code == 0
+    assert "Kedge Test Server" in remarks(peer(report, "index"))["expires-soon"]
+
+
+def test_a_bundle_that_cannot_be_used(clinic: Clinic, tmp_path: Path) -> None:
+    server = clinic.index()
+    broken = tmp_path / "broken.pem"
+    broken.write_bytes(pki.damaged_pem(clinic.root))
+    code, report = clinic.report("-i", f"{server.url}/simple", "--cert", broken)
+    assert code == 1
+    assert causes(peer(report, "index")) == ["bad-bundle"]
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(clinic: Clinic) -> None:
+    mute = clinic.stack.enter_context(RawServer(silence))
+    begun = time.monotonic()
+    code, report = clinic.report(f"localhost:{mute.port}", "--timeout", "2")
+    assert code == 1
+    assert causes(peer(report, "url")) == ["timeout"]
+    assert time.monotonic() - begun < 20
+
+
+def test_the_first_remedy_pasted_makes_it_well(
+    clinic: Clinic, stranger_ca: Authority, stranger_bundle: Path
+) -> None:
+    server = clinic.index(stranger_ca.leaf("localhost"))
+    environ = {"SSL_CERT_FILE": str(stranger_bundle), "SSL_CERT_DIR": str(stranger_bundle.parent)}
+    _, report = clinic.report("-i", f"{server.url}/simple", **environ)
+    command = peer(report, "index")["diagnosis"]["remedies"][0]["commands"][0]
+    done = subprocess.run(
+        command,
+        shell=True,
+        env={**clinic.kedge.environ, **environ},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_server_is_sent_more_than_an_install_would_send(
+    clinic: Clinic, stranger_ca: Authority
+) -> None:
+    server = clinic.index(stranger_ca.leaf("localhost"))
+    outcome = clinic("-i", f"{server.url.replace('//', '//ana:secret@')}/simple")
+    assert outcome.code == 1
+    assert "secret" not in outcome.stdout
+    assert server.requests
+    assert all(request.method == "HEAD" and request.path == "/" for request in server.requests)
+    assert not any("secret" in str(request.headers) for request in server.requests)
