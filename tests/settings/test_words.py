@@ -120,7 +120,6 @@ def test_actions(line: str, action: str, arguments: list[str]) -> None:
         pytest.param("config set global.cert", ["config set"], id="too few words"),
         pytest.param("config get a b", ["'b'"], id="too many words"),
         pytest.param("trust show a b", ["'b'"], id="too many hosts"),
-        pytest.param("help instal", ["instal"], id="help for nothing"),
     ],
 )
 def test_wrong_words_are_named(line: str, named: list[str]) -> None:
@@ -147,6 +146,11 @@ def test_wrong_words_are_named(line: str, named: list[str]) -> None:
 def test_help_is_asked_for(line: str, command: str | None) -> None:
     words = read_words(line.split())
     assert (words.help, words.command) == (True, command)
+
+
+def test_help_on_what_is_no_command_is_for_others_to_give() -> None:
+    words = read_words(["help", "tls-interception"])
+    assert (words.help, words.command, words.arguments) == (True, None, ("tls-interception",))
 
 
 def test_a_mistake_before_help_is_still_a_mistake() -> None:

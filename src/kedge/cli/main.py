@@ -121,11 +121,10 @@ def _run(
     if words.version:
         console.result(_version())
         return OK
-    if words.help or words.command in (None, commands.HELP):
-        from kedge.cli.parser import format_help
+    if words.help or words.command is None:
+        from kedge.cli.help import help_on
 
-        topic = words.arguments[0] if words.command == commands.HELP and words.arguments else None
-        console.result(format_help(topic or words.command))
+        console.result(help_on(words.arguments[0] if words.arguments else words.command))
         return OK
     job = replace(
         _prepare(words, environ, console, launched_as_module=launched_as_module), argv=tuple(argv)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kedge.diagnose.diagnosis import diagnose, diagnose_url
     from kedge.diagnose.evidence import Cause, Finding, Neighbour
     from kedge.diagnose.examine import Surroundings
+    from kedge.diagnose.manual import Page, page, pages
     from kedge.diagnose.remedies import Remedy, RemedyKind
     from kedge.diagnose.report import Diagnosis, as_json
     from kedge.diagnose.shells import Shell, decide_shell
@@ -34,6 +35,7 @@ __all__ = [
     "Line",
     "LineKind",
     "Neighbour",
+    "Page",
     "Remedy",
     "RemedyKind",
     "Shell",
@@ -45,6 +47,8 @@ __all__ = [
     "diagnose_url",
     "layout",
     "lines",
+    "page",
+    "pages",
 ]
 
 _MODULES = {
@@ -55,6 +59,9 @@ _MODULES = {
     "diagnose": "diagnosis",
     "diagnose_url": "diagnosis",
     "Surroundings": "examine",
+    "Page": "manual",
+    "page": "manual",
+    "pages": "manual",
     "Remedy": "remedies",
     "RemedyKind": "remedies",
     "Diagnosis": "report",

@@ -198,10 +198,10 @@ def _constraints(finding: Finding) -> str:
     certificate = finding.certificate
     only = certificate.permitted if certificate else ()
     never = certificate.excluded if certificate else ()
-    limits = [f"only for {', '.join(only)}"] if only else []
-    limits += [f"never for {', '.join(never)}"] if never else []
-    says = f" ({'; '.join(limits)})" if limits else ""
-    return f"{_label(finding)} may not vouch for {finding.name}: its name constraints{says}."
+    limits = [f"allow {', '.join(only)} alone"] if only else []
+    limits += [f"forbid {', '.join(never)}"] if never else []
+    says = " and ".join(limits) or "forbid it"
+    return f"{_label(finding)} may not vouch for {finding.name}: its name constraints {says}."
 
 
 def _extension(finding: Finding) -> str:

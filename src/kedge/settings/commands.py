@@ -96,7 +96,7 @@ COMMANDS = (
             Action("purge", "Remove everything."),
         ),
     ),
-    Command(HELP, "Show help for a command.", "[command]", most=1),
+    Command(HELP, "Show help on a command, or on the cause of a failure.", "[word]", most=1),
 )
 
 #: Commands of pip that kedge does not have, for a better answer than "no such command".

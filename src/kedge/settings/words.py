@@ -226,9 +226,11 @@ def _finish(command: Command | None, found: list[Occurrence], rest: list[str]) -
 
 
 def _finish_help(rest: list[str], found: list[Occurrence]) -> Words:
-    if rest and find_command(rest[0]) is None:
-        raise _unknown_command(rest[0])
-    return Words(command=rest[0] if rest else None, occurrences=tuple(found), help=True)
+    """What there is help on, beside commands, is for whoever prints it to say."""
+    topic = rest[0] if rest else None
+    command = topic if find_command(topic) is not None else None
+    arguments = () if command else tuple(rest[:1])
+    return Words(command=command, arguments=arguments, occurrences=tuple(found), help=True)
 
 
 def _read_action(command: Command, word: str | None) -> Action:
