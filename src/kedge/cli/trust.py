@@ -70,6 +70,8 @@ def _anchors(anchors: trust.Anchors, *, verbose: bool) -> Iterator[str]:
             yield "  the platform verifies, and may know more than it lists"
         for path in described.files:
             yield f"  read from {path}"
+        if described.altered:
+            yield f"  {described.altered}"
         if verbose:
             for each in described.certificates:
                 yield from _certificate(each, now)

@@ -13,10 +13,11 @@ import warnings
 from dataclasses import dataclass
 from datetime import datetime
 
-from kedge.model import TrustSource
+from kedge.model import StoreKind, TrustSource
 from kedge.trust import openssl, trusted
 from kedge.trust.anchors import Anchors, LoadedSource
 from kedge.trust.bundle import CertificateFile
+from kedge.trust.certifi_store import Provenance, provenance
 from kedge.trust.pem import Block
 from kedge.trust.platform_store import platform_anchors
 
@@ -52,12 +53,14 @@ class DescribedSource:
     """One source with its distinct certificates, in the order in which they were read.
 
     ``by_platform``: the list is what the platform tells of its roots; it may trust others, too.
+    ``altered`` says of certifi's store what it is, where it is not the one that was published.
     """
 
     source: TrustSource
     certificates: tuple[DescribedCertificate, ...]
     files: tuple[str, ...]
     by_platform: bool = False
+    altered: str | None = None
 
     @property
     def count(self) -> int:
@@ -89,7 +92,16 @@ def _describe_source(loaded: LoadedSource, platform: str) -> DescribedSource:
             if known is None or (known.vouches and not described.vouches):
                 found[described.sha256] = described
     paths = () if loaded.by_platform else tuple(file.path for file in files)
-    return DescribedSource(loaded.source, tuple(found.values()), paths, loaded.by_platform)
+    return DescribedSource(
+        loaded.source, tuple(found.values()), paths, loaded.by_platform, _altered(loaded)
+    )
+
+
+def _altered(loaded: LoadedSource) -> str | None:
+    if loaded.source.kind is not StoreKind.CERTIFI:
+        return None
+    found = {provenance(file.path) for file in loaded.files} - {Provenance.ORIGINAL}
+    return next((each.value for each in found), None)
 
 
 def describe_block(block: Block, file: str) -> DescribedCertificate:
