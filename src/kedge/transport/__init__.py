@@ -28,13 +28,18 @@ if TYPE_CHECKING:
 
     from kedge.model import TrustDecision
     from kedge.transport.auth import Credentials, CredentialSource
+    from kedge.transport.challenges import Challenges, Prompt
+    from kedge.transport.keyring import Keyring
     from kedge.transport.ranges import RangedFile
     from kedge.transport.session import Session
 
 __all__ = [
+    "Challenges",
     "CredentialSource",
     "Credentials",
     "Download",
+    "Keyring",
+    "Prompt",
     "RangedFile",
     "Response",
     "Session",
@@ -56,17 +61,19 @@ def open_session(
     client_context: ssl.SSLContext | None = None,
     unverified_client_context: ssl.SSLContext | None = None,
     credentials: Sequence[CredentialSource] = (),
+    challenges: Challenges | None = None,
 ) -> Session:
     """kedge's session on ``context``, which is what ``decision`` describes.
 
     ``client_context`` trusts the same and presents the client certificate: it is used for the
     origins of ``options.index_urls`` alone, and never with a proxy. ``unverified_client_context``
     is its counterpart for an index that is a trusted host. ``credentials`` are asked after index
-    URLs and netrc.
+    URLs and netrc; ``challenges`` answer a 401, from a keyring or a person (nobody, if not given).
 
     Opens no connection. Raises :class:`~kedge.errors.UsageError` or
     :class:`~kedge.errors.SettingError` for a trusted host or a proxy that cannot be read.
     """
+    from kedge.transport import challenges as asking
     from kedge.transport import session as sessions
 
     dialler = sessions.make_dialler(
@@ -76,7 +83,8 @@ def open_session(
         client_context=client_context,
         unverified_client_context=unverified_client_context,
     )
-    return sessions.make_session(decision, options, reporter, dialler, credentials)
+    answers = challenges or asking.Challenges()
+    return sessions.make_session(decision, options, reporter, dialler, credentials, answers)
 
 
 def requests_session(
@@ -119,6 +127,7 @@ def __getattr__(name: str) -> object:
 
     modules = {"Session": "session", "RangedFile": "ranges"}
     modules |= {"Credentials": "auth", "CredentialSource": "auth"}
+    modules |= {"Challenges": "challenges", "Prompt": "challenges", "Keyring": "keyring"}
     if name not in modules:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{modules[name]}"), name)

@@ -21,7 +21,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.util import Retry
 
 from kedge.model import Origin, OriginKind, Sourced, TrustDecision
-from kedge.transport.auth import CredentialSource, credentials_of
+from kedge.transport.auth import CredentialSource, choose, credentials_of
 from kedge.transport.dial import Dialler, Route
 from kedge.transport.exchange import MAX_REDIRECTS, refuse_downgrade
 from kedge.transport.failures import is_refused_certificate
@@ -124,11 +124,9 @@ class OriginAuth(AuthBase):
 
     def header(self, location: Location) -> str | None:
         """The ``Authorization`` that belongs to a location."""
-        own = credentials_of(location)
-        if own is not None:
-            return own.basic
-        found = (source.credentials(location) for source in self._sources)
-        return next((known.basic for known in found if known is not None), None)
+        sources = (source.credentials(location) for source in self._sources)
+        found = choose([credentials_of(location), *sources])
+        return None if found is None else found.basic
 
 
 class PinnedSession(requests.Session):

@@ -1,8 +1,9 @@
 """Credentials, and the origin they belong to.
 
 A source answers for one URL at a time; what it gives is sent to that URL's origin and nowhere
-else. Two are here: the user and password inside an index's URL, and netrc. A prompt and a keyring
-are further sources of the same shape. Knows nothing of sessions; netrc is the only file it reads.
+else. Two are here: the user and password inside an index's URL, and netrc. What is asked for only
+once a server has refused (the keyring, a person) is in :mod:`kedge.transport.challenges`. Knows
+nothing of sessions; netrc is the only file it reads.
 """
 
 from __future__ import annotations
@@ -25,16 +26,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and a password, decoded. Neither appears in ``repr``."""
+    """A user name and a password, decoded. Neither appears in ``repr``.
+
+    ``source`` says where they came from, for messages. ``complete`` is false for the user name
+    alone of a URL without a colon: a token, or a name whose password another source knows.
+    """
 
     username: str = field(repr=False)
     password: str = field(repr=False)
+    source: str = field(default="", repr=False, compare=False)
+    complete: bool = field(default=True, repr=False, compare=False)
 
     @property
     def basic(self) -> str:
         """The value of an ``Authorization`` header (RFC 7617, in UTF-8)."""
         pair = f"{self.username}:{self.password}".encode()
         return "Basic " + base64.b64encode(pair).decode("ascii")
+
+    @property
+    def shown(self) -> str:
+        """Whose they are, for messages: no password, nor a user name that may be a token."""
+        who = f"user {self.username!r}" if self.username and self.password else "a user"
+        return f"{who}, from {self.source}" if self.source else who
 
 
 class CredentialSource(Protocol):
@@ -44,12 +57,31 @@ class CredentialSource(Protocol):
         """What belongs to this location's origin, if this source knows any."""
 
 
-def credentials_of(location: Location) -> Credentials | None:
+def credentials_of(location: Location, source: str = "the URL itself") -> Credentials | None:
     """The percent-decoded userinfo of the URL itself."""
     if not location.userinfo:
         return None
-    user, _, password = location.userinfo.partition(":")
-    return Credentials(unquote(user), unquote(password))
+    user, colon, password = location.userinfo.partition(":")
+    return Credentials(unquote(user), unquote(password), source, complete=bool(colon))
+
+
+def choose(candidates: Iterable[Credentials | None]) -> Credentials | None:
+    """The first of the credentials, strongest first; a user name alone waits for its password.
+
+    >>> lone = Credentials("ana", "", complete=False)
+    >>> choose([lone, Credentials("bob", "1"), Credentials("ana", "2")]) == Credentials("ana", "2")
+    True
+    >>> choose([lone, None]) == lone
+    True
+    """
+    lone: Credentials | None = None
+    for found in candidates:
+        if found is None or (lone is not None and found.username != lone.username):
+            continue
+        if found.complete:
+            return found
+        lone = found
+    return lone
 
 
 class IndexCredentials:
@@ -65,13 +97,23 @@ class IndexCredentials:
         remote = ("http://", "https://")
         located = [locate(url) for url in index_urls if url.lower().startswith(remote)]
         self.origins = frozenset(location.origin for location in located)
+        self._indexes = located
         self._known = [location for location in located if location.userinfo]
 
     def credentials(self, location: Location) -> Credentials | None:
-        same = [index for index in self._known if index.origin == location.origin]
-        if not same:
-            return None
-        return credentials_of(max(same, key=lambda index: _shared(index.path, location.path)))
+        index = _nearest(self._known, location)
+        return None if index is None else credentials_of(index, "the URL of the index")
+
+    def index_of(self, location: Location) -> str | None:
+        """The index that a location belongs to: its URL without credentials."""
+        index = _nearest(self._indexes, location)
+        return None if index is None else index.url
+
+
+def _nearest(indexes: Iterable[Location], location: Location) -> Location | None:
+    """The index of the same origin whose path has most in common with the location's."""
+    same = [index for index in indexes if index.origin == location.origin]
+    return max(same, key=lambda index: _shared(index.path, location.path), default=None)
 
 
 def _shared(one: str, other: str) -> int:
@@ -118,7 +160,7 @@ class Netrc:
         login, account, password = entry
         if not (login or account or password):
             return None
-        return Credentials(login or account or "", password or "")
+        return Credentials(login or account or "", password or "", str(self._path))
 
     def _load(self) -> netrc | None:
         with self._lock:

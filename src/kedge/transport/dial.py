@@ -244,6 +244,13 @@ class Dialler:
         """Whether a server at that origin has its certificate checked."""
         return origin.scheme == "https" and self._trusted.find(origin) is None
 
+    def presents_certificate(self, origin: NetworkOrigin) -> bool:
+        """Whether a server at that origin is shown the client certificate, if it asks."""
+        client = (
+            self._contexts.client if self.verifies(origin) else self._contexts.unverified_client
+        )
+        return origin.scheme == "https" and origin in self._client_origins and client is not None
+
     def close(self) -> None:
         """Close every connection, also those in use by other threads, which then fail."""
         with self._lock:

@@ -8,6 +8,7 @@ or of what a body means.
 
 from __future__ import annotations
 
+import http
 import random
 import threading
 import time
@@ -22,7 +23,15 @@ from urllib3 import BaseHTTPResponse
 
 from kedge.errors import RedirectError, TransportError
 from kedge.model import TrustDecision, redact_url
-from kedge.transport.auth import Credentials, CredentialSource, credentials_of
+from kedge.transport.auth import (
+    Credentials,
+    CredentialSource,
+    IndexCredentials,
+    choose,
+    credentials_of,
+)
+from kedge.transport.challenges import Challenge, Challenges, realm_of
+from kedge.transport.denials import Denial, denied
 from kedge.transport.dial import Dialler, Route
 from kedge.transport.failures import RAISED, Call, Phase, status_error, translated
 from kedge.transport.locations import Location, locate, redirect_target
@@ -90,6 +99,8 @@ class Exchanger:
     session: requests.Session
     dialler: Dialler
     credentials: Sequence[CredentialSource]
+    challenges: Challenges
+    indexes: IndexCredentials
     policy: RetryPolicy
     timeout: float
     user_agent: str
@@ -111,13 +122,16 @@ class Exchanger:
             verified = verified and route.verified
             call = Call(location.url, location.origin, route.proxy, self.decision)
             at_home = location.origin == first.origin
-            headers_here = self._personal(sent, location, own, at_home=at_home)
-            raw = self._send(location, call, headers_here)
+            here = sent if at_home else _impersonal(sent)
+            named = credentials_of(location) or (own if at_home else None)
+            raw, used = self._authorized(location, call, here, named)
             if raw.status in _REDIRECTS and raw.headers.get("Location"):
                 location = self._redirected(location, raw)
                 continue
             if not 200 <= raw.status < 300 and raw.status != 304:
-                self._refuse(raw, call)
+                client = self.dialler.presents_certificate(location.origin)
+                left = None if at_home or own is None else first.origin
+                self._refuse(raw, call, Denial(used, client, left))
             return Answer(raw, call, location.url, verified)
         raise RedirectError(
             f"{redact_url(url)} was redirected more than {MAX_REDIRECTS} times.", url=url
@@ -155,32 +169,42 @@ class Exchanger:
             raise TransportError("The session is closed.", url=location.url)
         return self.dialler.route(location)
 
-    def _personal(
+    def _authorized(
         self,
-        sent: Mapping[str, str],
         location: Location,
-        own: Credentials | None,
-        *,
-        at_home: bool,
-    ) -> dict[str, str]:
-        """The headers for this hop, with what belongs to its origin and nothing else."""
-        if at_home:
-            headers = dict(sent)
-        else:
-            headers = {name: text for name, text in sent.items() if name.lower() not in _PERSONAL}
-        if any(name.lower() == "authorization" for name in headers):
-            return headers
-        credentials = (own if at_home else None) or self._known(location)
-        if credentials is not None:
-            headers["Authorization"] = credentials.basic
-        return headers
+        call: Call,
+        headers: Mapping[str, str],
+        named: Credentials | None,
+    ) -> tuple[BaseHTTPResponse, Credentials | None]:
+        """One answer, and the credentials that were sent for it: others once a 401 asks for them.
 
-    def _known(self, location: Location) -> Credentials | None:
-        for source in self.credentials:
-            found = source.credentials(location)
-            if found is not None:
-                return found
-        return None
+        ``named`` are those of the URL itself. An ``Authorization`` of the caller's stays as it is.
+        """
+        if any(name.lower() == "authorization" for name in headers):
+            return self._send(location, call, headers), None
+        sources = (source.credentials(location) for source in self.credentials)
+        known = choose([named, *sources])
+        used = self.challenges.current(location.origin, known)
+        while True:
+            authorization = {} if used is None else {"Authorization": used.basic}
+            raw = self._send(location, call, {**headers, **authorization})
+            if raw.status != http.HTTPStatus.UNAUTHORIZED:
+                if used is not None and raw.status < http.HTTPStatus.BAD_REQUEST:
+                    self.challenges.accepted(location.origin, used)
+                return raw, used
+            drain(raw)
+            other = self.challenges.answer(
+                Challenge(
+                    location,
+                    used,
+                    index=self.indexes.index_of(location),
+                    realm=realm_of(raw.headers.get("WWW-Authenticate", "")),
+                    verified=self.dialler.verifies(location.origin),
+                )
+            )
+            if other is None:
+                return raw, used
+            used = other
 
     def _send(self, location: Location, call: Call, headers: Mapping[str, str]) -> BaseHTTPResponse:
         with translated(call, Phase.HEAD):
@@ -208,10 +232,16 @@ class Exchanger:
         refuse_downgrade(location, found)
         return found
 
-    def _refuse(self, raw: BaseHTTPResponse, call: Call) -> None:
+    def _refuse(self, raw: BaseHTTPResponse, call: Call, denial: Denial) -> None:
         retry_after = parse_retry_after(raw.headers.get("Retry-After"), now=time.time())
         drain(raw)
-        raise status_error(call, raw.status, raw.reason or "", retry_after=retry_after)
+        hint = denied(call, raw.status, raw.headers, denial)
+        raise status_error(call, raw.status, raw.reason or "", retry_after=retry_after, hint=hint)
+
+
+def _impersonal(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that may go to any origin."""
+    return {name: text for name, text in headers.items() if name.lower() not in _PERSONAL}
 
 
 def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:

@@ -220,9 +220,12 @@ def _tunnel_failed(exc: TunnelError, call: Call, *, timed_out: bool) -> KedgeErr
 def proxy_wants_credentials(call: Call) -> KedgeError:
     """407, from CONNECT or in answer to a forwarded request."""
     if call.proxy is not None and call.proxy.username is not None:
-        hint = "It did not accept the user name and password in its address (Basic)."
+        who = f"user {call.proxy.username!r}" if call.proxy.password else "a user"
+        hint = f"It does not accept the credentials of {who}, from {call.proxy.setting}. Correct "
+        hint += "them there, percent-encoded; kedge speaks Basic alone, not NTLM or Kerberos."
     else:
-        hint = "Put them into its address, percent-encoded: http://user:password@host:port"
+        hint = "None were sent to it. Put them into its address, percent-encoded: "
+        hint += "http://user:password@host:port"
     return ProxyFailedError(
         f"{_capital(call.name(Hop.PROXY))} asks for a user name and password (407).",
         url=call.url,
@@ -307,25 +310,22 @@ def cut_short(call: Call) -> KedgeError:
     )
 
 
-def status_error(call: Call, status: int, reason: str, *, retry_after: float | None) -> KedgeError:
+def status_error(
+    call: Call, status: int, reason: str, *, retry_after: float | None, hint: str | None = None
+) -> KedgeError:
     """The error for an answer that is no success."""
     if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and call.proxy is not None:
         return proxy_wants_credentials(call)
-    words = reason or http.client.responses.get(status, "")
+    words = "".join(filter(str.isprintable, reason)) or http.client.responses.get(status, "")
+    if status == http.HTTPStatus.TOO_MANY_REQUESTS:
+        hint = "The server asks for fewer requests; try again later."
     return HttpStatusError(
         f"{redact_url(call.url)} answered {status} {words}".rstrip() + ".",
         url=call.url,
         status=status,
         retry_after=retry_after,
-        hint=_STATUS_HINTS.get(status),
+        hint=hint,
     )
-
-
-_STATUS_HINTS = {
-    401: "Credentials go into the index's URL or into netrc; both belong to one host.",
-    403: "The server refuses this request; where it needs credentials, they may lack the right.",
-    429: "The server asks for fewer requests; try again later.",
-}
 
 
 def _capital(words: str) -> str:

@@ -15,6 +15,7 @@ from kedge.transport import downloads
 from kedge.transport.adapter import make_requests_session
 from kedge.transport.auth import CredentialSource, IndexCredentials, Netrc
 from kedge.transport.bodies import ACCEPT_ENCODING, read_body
+from kedge.transport.challenges import Challenges
 from kedge.transport.dial import Contexts, Dialler
 from kedge.transport.exchange import Exchanger, with_defaults
 from kedge.transport.locations import locate
@@ -146,6 +147,7 @@ def make_session(
     reporter: TransportReporter,
     dialler: Dialler,
     credentials: Sequence[CredentialSource],
+    challenges: Challenges,
 ) -> Session:
     """The session on a dialler; see :func:`kedge.transport.open_session`."""
     sources = (*credential_sources(options, reporter), *credentials)
@@ -157,6 +159,8 @@ def make_session(
             session=make_requests_session(dialler, options, (), agent, alone=False),
             dialler=dialler,
             credentials=sources,
+            challenges=challenges,
+            indexes=IndexCredentials(options.index_urls),
             policy=RetryPolicy(options.retries),
             timeout=options.timeout,
             user_agent=agent,
