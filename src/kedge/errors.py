@@ -122,12 +122,24 @@ class TruststoreError(TrustError):
 
 
 class ClientCertificateError(TrustError):
-    """The client certificate cannot be used: missing, without its key, or not one at all."""
+    """The client certificate cannot be used: missing, without its key, or not one at all.
 
-    def __init__(self, message: str, *, path: str, origin: Origin, hint: str | None = None) -> None:
+    ``locked`` is that a passphrase is missing, or is not the right one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str,
+        origin: Origin,
+        locked: bool = False,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.path = path
         self.origin = origin
+        self.locked = locked
 
 
 # --------------------------------------------------------------------------------------------

@@ -29,7 +29,12 @@ def opened(private_ca: Authority, told: Told) -> Iterator[Opener]:
         def open_one(*, context: ssl.SSLContext | None = None, **given: Any) -> Session:
             contexts = {
                 name: given.pop(name)
-                for name in ("client_context", "unverified_client_context", "credentials")
+                for name in (
+                    "client_context",
+                    "unverified_client_context",
+                    "credentials",
+                    "challenges",
+                )
                 if name in given
             }
             return stack.enter_context(

@@ -14,7 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kedge.model import Origin, OriginKind, Sourced, StoreKind, TrustDecision, TrustSource
-from kedge.transport import CredentialSource, Session, TransportOptions, TransportReporter
+from kedge.transport import (
+    Challenges,
+    CredentialSource,
+    Session,
+    TransportOptions,
+    TransportReporter,
+)
 from support.pki import Certificate
 
 if TYPE_CHECKING:
@@ -72,6 +78,7 @@ class Opener(Protocol):
         client_context: ssl.SSLContext | None = None,
         unverified_client_context: ssl.SSLContext | None = None,
         credentials: Sequence[CredentialSource] = (),
+        challenges: Challenges | None = None,
         **options: Any,
     ) -> Session: ...
 

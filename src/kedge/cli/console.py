@@ -10,12 +10,15 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from kedge.errors import UsageError
+
+if TYPE_CHECKING:
+    from kedge.cli.terminal import TerminalPrompt
 
 RED, YELLOW, CYAN, BOLD, RESET = "\x1b[31;1m", "\x1b[33;1m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
 
@@ -82,6 +85,10 @@ class Console:
         self._log: TextIO | None = None
         #: Prints a line on stderr while something else holds its last line (a progress bar).
         self.holder: Callable[[str], object] | None = None
+        #: Takes that something aside while a question is asked.
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
+        #: Who can be asked; nobody where kedge was not started from a terminal.
+        self.prompt: TerminalPrompt | None = None
 
     def configure(self, *, verbosity: int, color: bool, log: Path | None) -> None:
         """What the settings say, once they are known; raises ``UsageError`` for a bad log."""
@@ -133,10 +140,24 @@ class Console:
     def hint(self, text: str) -> None:
         self.say(f"\n{self.paint('hint:', CYAN)} {text}", level=ERROR)
 
+    @contextmanager
+    def interrupted(self) -> Iterator[Callable[[str], None]]:
+        """The terminal for a question: other threads' words wait. Yields how to write to it."""
+
+        def write(text: str) -> None:
+            with suppress(OSError):
+                self.stderr.write(text)
+                self.stderr.flush()
+
+        with self.aside(), self._lock:
+            yield write
+
     def paint(self, text: str, code: str = BOLD) -> str:
         return f"{code}{text}{RESET}" if self.color else text
 
     def close(self) -> None:
+        if self.prompt is not None:
+            self.prompt.close()
         if self._log:
             self._log.close()
             self._log = None

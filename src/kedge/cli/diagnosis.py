@@ -26,18 +26,17 @@ def diagnosis_of(error: KedgeError, job: Job, argv: Sequence[str]) -> Iterator[L
     """The lines of the report; none for an error that is not about TLS."""
     if not isinstance(error, TlsError):
         return
-    from kedge import diagnose, trust
+    from kedge import diagnose
+    from kedge.pipeline.identity import client_certificate
 
     settings = job.settings
-    proxy, client = settings[table.PROXY], settings[table.CLIENT_CERT]
+    proxy = settings[table.PROXY]
     indexes = settings.index_urls() if settings.command == "install" else ()
     surroundings = diagnose.Surroundings(
         decision=error.decision,
         environ=job.environ,
         proxy=None if proxy.value is None else Sourced(proxy.value, proxy.origin),
-        client_cert=None
-        if client.value is None
-        else trust.ClientCertificate.of(Sourced(client.value, client.origin), job.environ),
+        client_cert=client_certificate(settings, job.console.prompt),
         client_origins=frozenset(filter(None, (_origin(url.value) for url in indexes))),
     )
     user = diagnose.User(

@@ -166,6 +166,10 @@ def _prepare(
         color=wants_color(sys.stderr, environ, no_color=settings.value(table.NO_COLOR)),
         log=Path(log) if log else None,
     )
+    if not settings.value(table.NO_INPUT):
+        from kedge.cli.terminal import find_terminal
+
+        console.prompt = find_terminal(console)
     return Job(
         settings=settings,
         choice=choice,

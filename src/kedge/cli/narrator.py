@@ -24,6 +24,8 @@ class Narrator(Reporter):
         self._console = console
         display = NoDisplay(console) if progress is None else choose_display(console, progress)
         self._downloads = Downloads(display)
+        self.prompt = console.prompt
+        console.aside = self._downloads.aside
 
     def close(self) -> None:
         """End the progress display, if one is open."""

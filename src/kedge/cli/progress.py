@@ -7,6 +7,8 @@ plain line when it has arrived. ``rich`` is imported when the first bar is drawn
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from kedge.cli.console import DETAIL, NORMAL, Console
@@ -33,6 +35,7 @@ class Display(Protocol):
     def started(self, name: str, size: int | None) -> None: ...
     def advanced(self, name: str, count: int) -> None: ...
     def finished(self, name: str, size: int) -> None: ...
+    def aside(self) -> AbstractContextManager[None]: ...
     def close(self) -> None: ...
 
 
@@ -51,6 +54,9 @@ class PlainDisplay:
     def finished(self, name: str, size: int) -> None:
         level = NORMAL if size >= LARGE else DETAIL
         self._console.say(f"Downloaded {name} ({human_size(size)})", level=level)
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def close(self) -> None:
         pass
@@ -106,6 +112,18 @@ class BarDisplay:
         progress.update(task, description=self._title())
         if self._arrived == self._files:
             self.close()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The line is gone as long as this lasts."""
+        progress = self._progress
+        if progress is not None:
+            progress.stop()
+        try:
+            yield
+        finally:
+            if progress is not None:
+                progress.start()
 
     def close(self) -> None:
         if self._progress is not None:
@@ -165,6 +183,12 @@ class Downloads:
     def finished(self, name: str) -> None:
         with self._lock:
             self._display.finished(name, self._counts.pop(name, 0))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Nothing is shown as long as this lasts: a question has the terminal."""
+        with self._lock, self._display.aside():
+            yield
 
     def close(self) -> None:
         with self._lock:

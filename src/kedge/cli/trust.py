@@ -103,6 +103,7 @@ def _settings(job: Job) -> Iterator[str]:
         table.STRICT_CERTS,
         table.TRUSTED_HOST,
         table.CLIENT_CERT,
+        table.CLIENT_KEY,
     )
     for option in options:
         for one in job.settings.considered(option):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kedge.errors import KedgeError
 from kedge.model import Hashes, Sourced, TrustDecision
+from kedge.pipeline.identity import client_certificate
 from kedge.settings import options as table
 from kedge.transport import Download, Response, TransportOptions, open_session
 from kedge.trust.decide import decide
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from kedge.pipeline.reporter import Reporter
     from kedge.settings.values import Settings
-    from kedge.transport import RangedFile, Session
+    from kedge.transport import Challenges, RangedFile, Session
 
 #: Connections kept to one host, and downloads at a time.
 PARALLEL = 16
@@ -49,7 +50,8 @@ class Connection:
         self._patience = patience
         self._lock = threading.Lock()
         self._session: Session | None = None
-        self._closed = False
+        self._challenges: Challenges | None = None
+        self._closed = threading.Event()
         self._index_urls = index_urls
         self._trusted_hosts = settings.each(table.TRUSTED_HOST)
         self.decision: TrustDecision = decide(settings.trust_settings())
@@ -77,7 +79,7 @@ class Connection:
         Once closed it stays so: a thread that comes late must not open it again.
         """
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise KedgeError("The connection is closed.")
             if self._session is None:
                 self._session = self._open()
@@ -112,8 +114,10 @@ class Connection:
         return self.session.verified(url)
 
     def close(self) -> None:
+        self._closed.set()  # first: whoever waits for a passphrase holds the lock
+        if self._challenges is not None:
+            self._challenges.close()
         with self._lock:
-            self._closed = True
             session, self._session = self._session, None
         if session is not None:
             session.close()
@@ -134,10 +138,11 @@ class Connection:
             self._reporter.warn(warning)
         client: ssl.SSLContext | None = None
         unverified_client: ssl.SSLContext | None = None
-        chosen = settings[table.CLIENT_CERT]
         context = trust.make_context(anchors)
-        if chosen.value is not None:
-            certificate = trust.ClientCertificate.of(Sourced(chosen.value, chosen.origin), environ)
+        certificate = client_certificate(
+            settings, self._reporter.prompt, abandoned=self._closed.is_set
+        )
+        if certificate is not None:
             client = trust.make_context(anchors, client_cert=certificate)
             unverified_client = trust.unverified_context(client_cert=certificate)
         return open_session(
@@ -147,7 +152,22 @@ class Connection:
             self._reporter,
             client_context=client,
             unverified_client_context=unverified_client,
+            challenges=self._answers(),
         )
+
+    def _answers(self) -> Challenges:
+        """What is known of credentials, kept when the session is replaced."""
+        if self._challenges is None:
+            from kedge.transport import Challenges, Keyring
+
+            settings = self._settings
+            which = settings.value(table.KEYRING_PROVIDER)
+            # As pip: a keyring may open a window, so with --no-input it must be asked for.
+            keyring = None
+            if which != "disabled" and not (which == "auto" and settings.value(table.NO_INPUT)):
+                keyring = Keyring(which, settings.snapshot.environ, self._reporter.warn)
+            self._challenges = Challenges(keyring=keyring, prompt=self._reporter.prompt)
+        return self._challenges
 
     def _options(self) -> TransportOptions:
         settings = self._settings

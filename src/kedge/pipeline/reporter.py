@@ -5,8 +5,8 @@ One class for all layers: their hooks have different names, and come from any th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from kedge.index import IndexReporter
 from kedge.install import InstallReporter
@@ -20,8 +20,25 @@ if TYPE_CHECKING:
     from kedge.resolve import Pin, Resolution
 
 
+class Prompt(Protocol):
+    """A person who can be asked, by one thread at a time; it is :class:`kedge.transport.Prompt`."""
+
+    def ask(
+        self, question: str, *, secret: bool = False, abandoned: Callable[[], bool]
+    ) -> str | None:
+        """One line, or ``None`` where no answer comes; ``secret`` ones are not shown."""
+
+    def passphrase(self, path: str, *, again: bool, abandoned: Callable[[], bool]) -> str | None:
+        """What unlocks the key in a file: asked once a run, unless the answer was wrong."""
+
+
 class Reporter(TransportReporter, IndexReporter, ResolveReporter, InstallReporter):
-    """Hooks of every layer, and of the steps of an install."""
+    """Hooks of every layer, and of the steps of an install.
+
+    ``prompt`` is who answers questions; without one, none are asked.
+    """
+
+    prompt: Prompt | None = None
 
     def warn(self, message: str) -> None:
         """Something the user must hear of, in one sentence."""

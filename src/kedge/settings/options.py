@@ -846,8 +846,19 @@ CLIENT_CERT: Option[str | None] = Option(
     metavar="PATH",
     default=None,
     path=True,
-    help="Present this certificate, with its private key, to the configured indexes.",
+    help="Present this certificate (PEM with its private key, or PKCS#12) to the configured "
+    "indexes.",
     group=TRUSTED,
+)
+CLIENT_KEY: Option[str | None] = Option(
+    kind=Kind.VALUE,
+    flags=("--client-key",),
+    metavar="PATH",
+    default=None,
+    path=True,
+    help="The private key of --client-cert, where that file does not hold it.",
+    group=TRUSTED,
+    own=True,
 )
 TRUSTED_HOST: Option[tuple[str, ...]] = Option(
     kind=Kind.LIST,
@@ -913,10 +924,9 @@ KEYRING_PROVIDER: Option[str] = Option(
     metavar="WHICH",
     choices=("auto", "disabled", "import", "subprocess"),
     default="auto",
-    help="How the keyring is asked for credentials.",
+    help="How the keyring is asked for credentials: the package keyring, its program, or not at "
+    "all.",
     group=NETWORK,
-    treatment=Treatment.IDLE,
-    reason="kedge does not ask the keyring yet",
 )
 CACHE_DIR: Option[str | None] = Option(
     kind=Kind.VALUE,
@@ -984,7 +994,7 @@ NO_INPUT: Option[bool] = Option(
     kind=Kind.FLAG,
     flags=("--no-input",),
     default=False,
-    help="Ask nothing.",
+    help="Ask nothing: no password, no passphrase, no agreement.",
     group=GENERAL,
 )
 VERBOSE: Option[int] = Option(

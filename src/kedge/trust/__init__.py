@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING
 
 from kedge.model import TrustDecision
 from kedge.trust.anchors import Anchors, LoadedSource, load
-from kedge.trust.client import ClientCertificate
+from kedge.trust.client import ClientCertificate, check_client_certificate
 from kedge.trust.context import make_context, truststore_context, unverified_context
 from kedge.trust.decide import TrustSettings, decide
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Anchors",
     "ClientCertificate",
+    "check_client_certificate",
     "DescribedCertificate",
     "DescribedSource",
     "LoadedSource",

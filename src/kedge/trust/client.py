@@ -1,8 +1,8 @@
 """Loads the certificate that a client presents, from PEM or PKCS#12, with errors that say more
 than OpenSSL's.
 
-It never asks on the terminal for a passphrase. To whom the certificate is presented is
-:mod:`kedge.transport`'s business.
+It never asks on the terminal for a passphrase: whoever can ask does so, told by ``locked`` of the
+error. To whom the certificate is presented is :mod:`kedge.transport`'s business.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kedge.errors import ClientCertificateError
 from kedge.model import Origin, Sourced
 from kedge.trust import der, pem
 from kedge.trust.files import UNREADABLE, expand, read_bytes, why
+
+#: Holds the passphrase of the key. There is no option for it: a command line is for all to read.
+PASSPHRASE_VARIABLE = "PIP_CLIENT_KEY_PASSPHRASE"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +28,42 @@ class ClientCertificate:
     """Where the certificate is, by which setting, and the passphrase where there is one.
 
     ``path`` names one file with the key and the certificate chain (PEM, or PKCS#12), as pip's
-    ``--client-cert`` does; ``key_path`` a key that is in a file of its own.
+    ``--client-cert`` does; ``key_path`` a key that is in a file of its own, by ``key_origin``.
     """
 
     path: str
     origin: Origin
     key_path: str | None = None
     passphrase: str | None = field(default=None, repr=False)
+    key_origin: Origin | None = None
 
     @classmethod
-    def of(cls, setting: Sourced[str], environ: Mapping[str, str]) -> ClientCertificate:
-        """The one that a setting names, ``~`` expanded by ``environ``."""
-        return cls(expand(setting.value, environ), setting.origin)
+    def of(
+        cls,
+        setting: Sourced[str],
+        environ: Mapping[str, str],
+        *,
+        key: Sourced[str] | None = None,
+        passphrase: str | None = None,
+    ) -> ClientCertificate:
+        """The one that the settings name, ``~`` expanded by ``environ``."""
+        return cls(
+            expand(setting.value, environ),
+            setting.origin,
+            key_path=None if key is None else expand(key.value, environ),
+            passphrase=passphrase,
+            key_origin=None if key is None else key.origin,
+        )
+
+    @property
+    def keyed_by(self) -> str:
+        """The file that holds the key."""
+        return self.path if self.key_path is None else self.key_path
+
+
+def check_client_certificate(certificate: ClientCertificate) -> None:
+    """Raise what loading it would raise: before any connection, and for no server to see."""
+    load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate)
 
 
 def load_client_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
@@ -43,19 +71,26 @@ def load_client_certificate(context: ssl.SSLContext, certificate: ClientCertific
 
     Raises :class:`~kedge.errors.ClientCertificateError`.
     """
-    try:
-        raw = read_bytes(certificate.path)
-        if certificate.key_path is not None:
-            read_bytes(certificate.key_path)
-    except UNREADABLE as exc:
-        raise _refusal(
-            certificate, why(certificate.path, exc), hint=f"Correct {certificate.origin}."
-        ) from exc
+    raw = _read(certificate, certificate.path, certificate.origin)
+    key = raw
+    if certificate.key_path is not None:
+        key_origin = certificate.key_origin or certificate.origin
+        key = _read(certificate, certificate.key_path, key_origin)
+    # A server may ask only once it knows what is wanted (RFC 8446, 4.6.2), as Apache does for a
+    # part of a site; urllib3 lets it, too.
+    context.post_handshake_auth = True
     if _is_pkcs12(raw):
         _load_pkcs12(context, certificate, raw)
     else:
-        _refuse_incomplete(certificate, raw)
+        _refuse_incomplete(certificate, raw, key)
         _load_pem(context, certificate)
+
+
+def _read(certificate: ClientCertificate, path: str, origin: Origin) -> bytes:
+    try:
+        return read_bytes(path)
+    except UNREADABLE as exc:
+        raise _refusal(certificate, why(path, exc), hint=f"Correct {origin}.") from exc
 
 
 def _load_pem(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
@@ -69,26 +104,21 @@ def _load_pem(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
 
     try:
         context.load_cert_chain(certificate.path, certificate.key_path, passphrase)
-    except (ssl.SSLError, OSError) as exc:
+    except (ssl.SSLError, OSError, ValueError) as exc:  # ValueError: too long a passphrase
         raise _explain(certificate, exc, asked=asked) from exc
 
 
 def _explain(
     certificate: ClientCertificate, exc: Exception, *, asked: bool
 ) -> ClientCertificateError:
-    if asked and certificate.passphrase is None:
-        return _refusal(
-            certificate,
-            "has a key that is protected by a passphrase",
-            hint="Store the key without one, readable for you alone: "
-            "openssl pkey -in FILE -out plain-key.pem",
-        )
     if asked:
-        return _refusal(certificate, "cannot be opened by that passphrase", hint=None)
+        return _locked(certificate)
     if getattr(exc, "reason", None) == "KEY_VALUES_MISMATCH":
         return _refusal(
             certificate,
-            "holds a key that does not belong to its certificate",
+            "has a key that does not belong to it"
+            if certificate.key_path is not None
+            else "holds a key that does not belong to its certificate",
             hint="The key must come with the first certificate of the file.",
         )
     reason = getattr(exc, "reason", None) or str(exc)
@@ -100,21 +130,39 @@ def _explain(
     )
 
 
-def _refuse_incomplete(certificate: ClientCertificate, raw: bytes) -> None:
-    labels = {block.label for block in pem.split(pem.decode(raw))}
-    has_key = any(label.endswith("PRIVATE KEY") for label in labels)
-    if not labels & pem.CERTIFICATE_LABELS:
+def _locked(certificate: ClientCertificate, damaged: str = "") -> ClientCertificateError:
+    if certificate.passphrase is None:
+        what = "has a key that is protected by a passphrase"
+    else:
+        what = f"cannot be opened by that passphrase{damaged}"
+    return _refusal(
+        certificate,
+        what,
+        hint=f"Put the passphrase into {PASSPHRASE_VARIABLE}; on a terminal kedge asks for it.",
+        locked=True,
+    )
+
+
+def _refuse_incomplete(certificate: ClientCertificate, raw: bytes, key: bytes) -> None:
+    if not _labels(raw) & pem.CERTIFICATE_LABELS:
         raise _refusal(
             certificate,
             "holds no certificate in PEM",
-            hint="Put the certificate and its key into one PEM file.",
+            hint="Put the certificate and its key into one PEM file, or name the key with "
+            "--client-key.",
         )
-    if not has_key and certificate.key_path is None:
+    if not any(label.endswith("PRIVATE KEY") for label in _labels(key)):
+        named = f": neither does {certificate.key_path}" if certificate.key_path else ""
         raise _refusal(
             certificate,
-            "holds no private key",
-            hint="Put the certificate and its key into one PEM file.",
+            f"holds no private key{named}",
+            hint="Put the certificate and its key into one PEM file, or name the key with "
+            "--client-key.",
         )
+
+
+def _labels(raw: bytes) -> frozenset[str]:
+    return frozenset(block.label for block in pem.split(pem.decode(raw)))
 
 
 def _is_pkcs12(raw: bytes) -> bool:
@@ -133,17 +181,17 @@ def _load_pkcs12(context: ssl.SSLContext, certificate: ClientCertificate, raw: b
     import tempfile
 
     from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.serialization import pkcs12
 
-    given = certificate.passphrase
-    try:
-        key, own, others = pkcs12.load_key_and_certificates(raw, given.encode() if given else None)
-    except ValueError as exc:
+    if certificate.key_path is not None:
         raise _refusal(
             certificate,
-            "cannot be opened by that passphrase" if given else "needs a passphrase",
-            hint="Convert it: openssl pkcs12 -in FILE -nodes -out client.pem",
-        ) from exc
+            f"is PKCS#12, which holds the key itself: {certificate.key_path} has no use",
+            hint=f"Take back {certificate.key_origin or certificate.origin}.",
+        )
+    try:
+        key, own, others = _open_pkcs12(raw, certificate.passphrase)
+    except ValueError as exc:
+        raise _locked(certificate, damaged=", or is damaged") from exc
     if key is None or own is None:
         raise _refusal(
             certificate,
@@ -158,7 +206,7 @@ def _load_pkcs12(context: ssl.SSLContext, certificate: ClientCertificate, raw: b
     )
     chain = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in (own, *others))
     handle, name = tempfile.mkstemp(prefix="kedge-", suffix=".pem")  # mode 0600
-    try:
+    try:  # whatever comes, Ctrl-C included, it goes
         with os.fdopen(handle, "wb") as file:
             file.write(encoded + chain)
         context.load_cert_chain(name, password=secret)
@@ -168,12 +216,28 @@ def _load_pkcs12(context: ssl.SSLContext, certificate: ClientCertificate, raw: b
         Path(name).unlink()
 
 
+def _open_pkcs12(raw: bytes, passphrase: str | None) -> Any:
+    """The key, its certificate and the others; ``ValueError`` for what cannot be opened.
+
+    No passphrase and an empty one are not the same in PKCS#12; to a user they are.
+    """
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    if passphrase:
+        return pkcs12.load_key_and_certificates(raw, passphrase.encode())
+    try:
+        return pkcs12.load_key_and_certificates(raw, None)
+    except ValueError:
+        return pkcs12.load_key_and_certificates(raw, b"")
+
+
 def _refusal(
-    certificate: ClientCertificate, what: str, *, hint: str | None
+    certificate: ClientCertificate, what: str, *, hint: str | None, locked: bool = False
 ) -> ClientCertificateError:
     return ClientCertificateError(
         f"The client certificate {certificate.path}, named by {certificate.origin}, {what}",
         path=certificate.path,
         origin=certificate.origin,
+        locked=locked,
         hint=hint,
     )
