@@ -16,6 +16,7 @@ from kedge.diagnose.comparison import Contender, Role, Verdict
 from kedge.diagnose.connections import of_source
 from kedge.diagnose.evidence import Cause, Evidence, Neighbour
 from kedge.diagnose.route import Answer, Place
+from kedge.diagnose.sentences import sentence
 from kedge.diagnose.wire import Failure, Step, Trouble
 from kedge.errors import BundleError, EmptySystemStoreError, TruststoreError
 from kedge.model import (
@@ -105,6 +106,20 @@ def test_a_public_host_that_certifi_vouches_for_is_not_intercepted() -> None:
     verdicts = (refused(Role.DECIDED, 19), passed(Role.CERTIFI, root))
     found = evidence(PYPI_HOSTS[0], root.leaf(PYPI_HOSTS[0]), root, verdicts=verdicts)
     assert causes(found) == [Cause.UNTRUSTED_ROOT]
+
+
+def test_a_peer_without_secure_renegotiation_does_not_lack_a_cipher() -> None:
+    """A client that takes everything gets through to it, with a cipher that is fine."""
+    reason = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"
+    place = Place(NetworkOrigin("https", "a.example", 443))
+    capture = Capture(
+        place=place,
+        failure=Failure(step=Step.TLS, trouble=Trouble.TLS, reason=reason),
+        tolerated=Spoken("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256"),
+    )
+    found = evidence("a.example", capture=capture)
+    assert causes(found) == [Cause.HANDSHAKE_REFUSED]
+    assert "RFC 5746" in sentence(find_causes(found)[0])
 
 
 def test_a_root_that_another_source_has_is_no_missing_intermediate() -> None:

@@ -761,6 +761,19 @@ def alert(number: int) -> Callable[[Keeper], str]:
     return speaking(saying(bytes([0x15, 3, 3, 0, 2, 2, number])))
 
 
+def without_secure_renegotiation(connection: socket.socket) -> None:
+    """A ServerHello of TLS 1.2 with no extension at all (RFC 5246, section 7.4.1.3)."""
+    connection.recv(65536)
+    hello = b"\x03\x03" + bytes(32) + b"\x00" + b"\xc0\x2f" + b"\x00"
+    message = b"\x02" + len(hello).to_bytes(3, "big") + hello
+    connection.sendall(b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message)
+    connection.recv(65536)
+
+
+def names_renegotiation(findings: Sequence[Finding], keeper: Keeper) -> None:
+    assert "RENEGOTIATION" in findings[0].reason
+
+
 def names_alert(number: int) -> Check:
     def check(findings: Sequence[Finding], keeper: Keeper) -> None:
         assert findings[0].alert == number
@@ -908,6 +921,12 @@ ROUTES = (
     Animal("alert-version", alert(70), (Cause.PROTOCOL_VERSION,), names_alert(70)),
     Animal("alert-security", alert(71), (Cause.NO_SHARED_CIPHER,), names_alert(71)),
     Animal("alert-unknown-ca", alert(48), (Cause.HANDSHAKE_REFUSED,), names_alert(48)),
+    Animal(
+        "legacy-renegotiation",
+        speaking(without_secure_renegotiation),
+        (Cause.HANDSHAKE_REFUSED,),
+        names_renegotiation,
+    ),
     Animal("dns", no_such_host, (Cause.DNS,)),
     Animal("proxy-407", proxied(credentials=("u", "p")), (Cause.PROXY_AUTH,), names_status(407)),
     Animal("proxy-403", proxied(refuse=403), (Cause.PROXY_REFUSED,), names_status(403)),

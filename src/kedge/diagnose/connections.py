@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from kedge.diagnose.evidence import Cause, Evidence, Finding
 from kedge.diagnose.names import is_public
 from kedge.diagnose.route import read_answer
-from kedge.diagnose.wire import Failure, Step, Trouble
+from kedge.diagnose.wire import LEGACY_RENEGOTIATION, Failure, Step, Trouble
 from kedge.errors import BundleError, EmptySystemStoreError, TrustError
 from kedge.model import Hop
 
@@ -159,6 +159,8 @@ def _handshake_cause(evidence: Evidence, failure: Failure) -> Cause:
         return Cause.CLIENT_CERT_REJECTED if own else Cause.CLIENT_CERT_REQUIRED
     if failure.reason in _LOCAL_WEAK:
         return Cause.WEAK_KEY
+    if failure.reason == LEGACY_RENEGOTIATION:  # whatever else it would take
+        return Cause.HANDSHAKE_REFUSED
     old = spoken is not None and spoken.protocol in _OLD_PROTOCOLS
     if old or alert == _PROTOCOL_VERSION or failure.reason in _LOCAL_VERSION:
         return Cause.PROTOCOL_VERSION

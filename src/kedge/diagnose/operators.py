@@ -9,7 +9,14 @@ from collections.abc import Callable
 
 from kedge.diagnose import verify
 from kedge.diagnose.evidence import Cause, Finding
-from kedge.diagnose.sentences import alert_of, names_of, protocol_of, signature_of, status_of
+from kedge.diagnose.sentences import (
+    alert_of,
+    lacks_renegotiation,
+    names_of,
+    protocol_of,
+    signature_of,
+    status_of,
+)
 from kedge.model import Hop
 
 #: Digits of a fingerprint that tell one certificate of an operator's from another. It is told
@@ -89,6 +96,15 @@ def _cipher(finding: Finding, peer: str) -> str:
     )
 
 
+def _broken_off(finding: Finding, peer: str) -> str:
+    if lacks_renegotiation(finding):
+        return (
+            f"What answers for {peer} lacks secure renegotiation (RFC 5746), which current clients "
+            "insist on. Please update its TLS software, or that of the proxy before it."
+        )
+    return f"{peer} breaks the TLS handshake off ({alert_of(finding)}). Please see its log."
+
+
 def _weak_key(finding: Finding, peer: str) -> str:
     if finding.certificate is None or finding.reason.startswith("DH_"):
         return f"{peer} offers a key that is too small. Please use DHE 2048, ECDHE or better."
@@ -149,9 +165,7 @@ SENTENCES: dict[Cause, Sentence] = {
     ),
     Cause.PROTOCOL_VERSION: _protocol,
     Cause.NO_SHARED_CIPHER: _cipher,
-    Cause.HANDSHAKE_REFUSED: lambda finding, peer: (
-        f"{peer} breaks the TLS handshake off ({alert_of(finding)}). Please see its log."
-    ),
+    Cause.HANDSHAKE_REFUSED: _broken_off,
     Cause.CLIENT_CERT_REJECTED: _client_refused,
     Cause.NOT_TLS: lambda finding, peer: (
         f"{peer} does not speak TLS. Please serve https there, or tell me the port that does."

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from kedge.diagnose import verify
 from kedge.diagnose.comparison import Role, Verdict
 from kedge.diagnose.evidence import Cause, Finding
+from kedge.diagnose.wire import LEGACY_RENEGOTIATION
 from kedge.model import Hop
 
 
@@ -288,6 +289,20 @@ def _cipher(finding: Finding) -> str:
     return f"{finding.name} and this machine have no acceptable cipher suite in common{chosen}."
 
 
+def lacks_renegotiation(finding: Finding) -> bool:
+    """Whether OpenSSL refused a peer that speaks TLS as it was before RFC 5746."""
+    return finding.reason == LEGACY_RENEGOTIATION
+
+
+def _broken_off(finding: Finding) -> str:
+    if lacks_renegotiation(finding):
+        return (
+            f"What answers for {finding.name} lacks secure renegotiation (RFC 5746), and OpenSSL "
+            "does not speak to it. Most often that is an old proxy or firewall on the way."
+        )
+    return f"{finding.name} broke the TLS handshake off ({alert_of(finding)})."
+
+
 def _client(finding: Finding) -> str:
     how = f" (it answered {status_of(finding)})" if finding.status else ""
     return f"{finding.name} wants a client certificate, and was shown none{how}."
@@ -403,9 +418,7 @@ _SENTENCES: dict[Cause, Callable[[Finding], str]] = {
     ),
     Cause.PROTOCOL_VERSION: _old,
     Cause.NO_SHARED_CIPHER: _cipher,
-    Cause.HANDSHAKE_REFUSED: lambda each: (
-        f"{each.name} broke the TLS handshake off ({alert_of(each)})."
-    ),
+    Cause.HANDSHAKE_REFUSED: _broken_off,
     Cause.CLIENT_CERT_REQUIRED: _client,
     Cause.CLIENT_CERT_REJECTED: _client_refused,
     Cause.NOT_TLS: _not_tls,

@@ -326,6 +326,9 @@ def _tls_failure(exc: ssl.SSLError, step: Step, hop: Hop, tls: TlsStream | None)
     return Failure(step=step, trouble=Trouble.TLS, hop=hop, reason=reason)
 
 
+#: OpenSSL 3's symbol for a peer without secure renegotiation (RFC 5746): it does not speak to it.
+LEGACY_RENEGOTIATION = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"
+
 #: OpenSSL's symbols for alerts that arrive (``sslerr.h``), by their number (RFC 8446, section 6).
 ALERTS = {
     "SSLV3_ALERT_UNEXPECTED_MESSAGE": 10,
