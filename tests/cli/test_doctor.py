@@ -386,3 +386,39 @@ def test_no_server_is_sent_more_than_an_install_would_send(
     assert server.requests
     assert all(request.method == "HEAD" and request.path == "/" for request in server.requests)
     assert not any("secret" in str(request.headers) for request in server.requests)
+
+
+# --------------------------------------------------------------------------------------------
+# --lint
+
+
+def test_lint_reads_every_bundle_that_a_setting_names(
+    clinic: Clinic, bundle: Path, tmp_path: Path
+) -> None:
+    old = pki.authority("Old Root", validity=pki.EXPIRED).write_pem(tmp_path / "old.pem")
+    code, report = clinic.report("--lint", REQUESTS_CA_BUNDLE=str(old))
+    assert code == 1
+    first, second = report["sources"]
+    assert (first["path"], first["in_force"], first["broken"]) == (str(bundle), True, False)
+    assert (second["path"], second["in_force"], second["broken"]) == (str(old), False, True)
+    assert second["defects"][0]["code"] == "expired"
+
+
+def test_lint_of_named_files_says_what_and_where(clinic: Clinic, tmp_path: Path) -> None:
+    sound = clinic.root.write_pem(tmp_path / "sound.pem")
+    keyed = tmp_path / "keyed.pem"
+    keyed.write_bytes(clinic.root.pem + clinic.root.key_pem)
+    assert clinic("--lint", sound).code == 0
+    outcome = clinic("--lint", sound, keyed)
+    assert outcome.code == 1
+    assert "private-key" in outcome.stdout
+    line = (clinic.root.pem).count(b"\n") + 1
+    assert f"block 2, line {line}" in outcome.stdout
+
+
+def test_lint_with_the_default_store(clinic: Clinic) -> None:
+    code, report = clinic.report("--lint", PIP_CERT="")
+    assert code == 0
+    (source,) = report["sources"]
+    assert source["kind"] == "certifi"
+    assert source["vouching"] > 50

@@ -378,12 +378,12 @@ def weakly_signed(keeper: Keeper) -> str:
     root = pki.authority("Corp Root")
     keeper.trusts(root)
     leaf = root.leaf("localhost")
-    weak = Certificate(_signed_with_sha1(leaf, root), leaf.key)
+    weak = Certificate(signed_with_sha1(leaf, root), leaf.key)
     keeper.notes |= {"leaf": weak}
     return keeper.serves(leaf, context=lax_context(weak))
 
 
-def _signed_with_sha1(certificate: Certificate, issuer: Authority) -> x509.Certificate:
+def signed_with_sha1(certificate: Certificate, issuer: Authority) -> x509.Certificate:
     tbs = der.read(certificate.certificate.tbs_certificate_bytes)[0]
     parts = [each.whole for each in tbs.children()]
     parts[2] = _SHA1_ALGORITHM  # [0] version, serialNumber, signature (RFC 5280, 4.1)

@@ -10,6 +10,7 @@ import json
 import platform
 import ssl
 import sys
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from kedge import trust
@@ -17,21 +18,31 @@ from kedge.cli.console import Console, columns_of, wants_color
 from kedge.cli.wrapping import shown
 from kedge.diagnose import checkup, overview
 from kedge.diagnose.commands import User
+from kedge.diagnose.comparison import named_bundles
 from kedge.diagnose.examine import Surroundings
 from kedge.diagnose.shells import decide_shell
-from kedge.model import NetworkOrigin, Sourced
+from kedge.model import (
+    NetworkOrigin,
+    Origin,
+    OriginKind,
+    Sourced,
+    StoreKind,
+    TrustDecision,
+    TrustSource,
+)
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kedge.cli.main import Job
     from kedge.diagnose import Line
 
 
 def run(job: Job) -> int:
-    """Examine, and tell; 0 where an install would work, else 1."""
+    """Examine, and tell; 0 where an install would work (or no bundle is broken), else 1."""
+    if job.settings.value(table.LINT):
+        return _lint(job)
     from kedge.pipeline.doctor import check
 
     surroundings = surroundings_of(job)
@@ -45,6 +56,41 @@ def run(job: Job) -> int:
     else:
         _print(overview.layout(found, user, verbose=job.console.verbosity > 0), job)
     return 0 if found.works else 1
+
+
+def _lint(job: Job) -> int:
+    """Read bundles: those that are named, or every one that a setting names."""
+    from kedge.diagnose import linted
+    from kedge.diagnose.lint import Rules, lint
+
+    decision = trust.decide(job.settings.trust_settings())
+    strict = decision.strict.value
+    rules = Rules(environ=job.environ, now=datetime.now(timezone.utc), strict=strict)
+    found = [
+        lint(source, rules, in_force=in_force)
+        for source, in_force in _sources(decision, job.settings.arguments)
+    ]
+    if job.settings.value(table.JSON):
+        text = json.dumps(linted.as_json(found, strict=strict), indent=2, ensure_ascii=False)
+        job.console.result(text)
+    else:
+        _print(linted.layout(found, verbose=job.console.verbosity > 0), job)
+    return 1 if any(each.broken for each in found) else 0
+
+
+def _sources(decision: TrustDecision, words: Sequence[str]) -> Iterator[tuple[TrustSource, bool]]:
+    """What to read, and whether it is in force."""
+    if words:
+        origin = Origin(OriginKind.COMMAND_LINE, "--lint")
+        for word in words:
+            yield TrustSource(StoreKind.BUNDLE, origin, word), True
+        return
+    for source in decision.sources:
+        yield source, True
+    paths = {source.path for source in decision.sources}
+    for source in named_bundles(decision):
+        if source.path not in paths:
+            yield source, False
 
 
 def _print(lines: Iterable[Line], job: Job) -> None:

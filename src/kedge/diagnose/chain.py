@@ -213,6 +213,12 @@ def read_certificate(der: bytes) -> CertificateFacts:
     certificate = _parse(der)
     if certificate is None:
         return CertificateFacts(sha256=sha256, der=der)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in _parse: extensions are read when they are asked for
+        return _facts(certificate, der, sha256)
+
+
+def _facts(certificate: x509.Certificate, der: bytes, sha256: str) -> CertificateFacts:
     key, bits = _key(certificate)
     constraints = _extension(certificate, x509.NameConstraints)
     basic = _extension(certificate, x509.BasicConstraints)

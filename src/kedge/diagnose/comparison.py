@@ -109,7 +109,7 @@ def contenders(decision: TrustDecision) -> tuple[Contender, ...]:
     lax = Sourced(False)
     certifi = TrustDecision((TrustSource(StoreKind.CERTIFI),), strict=decision.strict)
     system = TrustDecision((TrustSource(StoreKind.SYSTEM),), strict=decision.strict)
-    named = tuple(_named(decision))
+    named = tuple(named_bundles(decision))
     found = [
         Contender(Role.DECIDED, decision),
         Contender(Role.CERTIFI, certifi),
@@ -131,7 +131,8 @@ def contenders(decision: TrustDecision) -> tuple[Contender, ...]:
     return tuple(found)
 
 
-def _named(decision: TrustDecision) -> Iterator[TrustSource]:
+def named_bundles(decision: TrustDecision) -> Iterator[TrustSource]:
+    """Every bundle that a setting names, also where another setting overrode it."""
     seen: set[str | None] = set()
     for source in decision.sources:
         if source.kind is StoreKind.BUNDLE and source.path not in seen:

@@ -80,8 +80,8 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "trusted": sources_json(diagnosis.decision),
         "overridden": overridden_json(diagnosis.decision),
         "strict": diagnosis.decision.strict.value,
-        "anchor": _certificate_json(anchor) if anchor else None,
-        "presented": [_certificate_json(each) for each in chain.certificates] if chain else [],
+        "anchor": certificate_json(anchor) if anchor else None,
+        "presented": [certificate_json(each) for each in chain.certificates] if chain else [],
         "path": list(chain.path) if chain else [],
         "missing_issuer": chain.missing_issuer if chain else None,
         "causes": [_finding_json(finding) for finding in diagnosis.findings],
@@ -112,7 +112,8 @@ def overridden_json(decision: TrustDecision) -> list[dict[str, Any]]:
     ]
 
 
-def _certificate_json(certificate: CertificateFacts) -> dict[str, Any]:
+def certificate_json(certificate: CertificateFacts) -> dict[str, Any]:
+    """One certificate's facts."""
     return {
         "sha256": certificate.sha256,
         "subject": certificate.subject,
