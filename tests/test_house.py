@@ -35,7 +35,7 @@ def test_the_version_is_said_once_and_again(checkout: Path) -> None:
 
 
 def test_every_command_has_a_page_section_and_a_module() -> None:
-    from kedge.cli.main import _MODULES
+    from kedge.cli.run import _MODULES
 
     assert {command.name for command in COMMANDS} - {"help"} == set(_MODULES)
 

@@ -1,10 +1,8 @@
 """``python -m kedge``: installs into the Python that runs it."""
 
-import os
 import sys
 
-from kedge.cli.main import end_tidily_on_signals, main
+from kedge.cli.main import program
 
 if __name__ == "__main__":
-    end_tidily_on_signals()
-    sys.exit(main(sys.argv[1:], environ=os.environ, launched_as_module=True))
+    sys.exit(program(launched_as_module=True))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from kedge.classes import field, frozen
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -29,7 +30,7 @@ class OriginKind(Enum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Where one setting was written.
 
@@ -60,7 +61,7 @@ class Origin:
 DEFAULT = Origin(OriginKind.DEFAULT)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sourced(Generic[T_co]):
     """A value together with the setting that gave it."""
 
@@ -80,7 +81,7 @@ class StoreKind(Enum):
     BUNDLE = "bundle"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustSource:
     """One source of trust anchors, and the setting that chose it.
 
@@ -104,7 +105,7 @@ class TrustSource:
         return f"{name} ({self.origin})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Overridden:
     """A trust setting that was set and lost, and the setting that beat it."""
 
@@ -112,7 +113,7 @@ class Overridden:
     by: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustDecision:
     """What is trusted, which setting decided it, and which settings it overrode.
 
@@ -149,7 +150,7 @@ _DEFAULT_PORTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NetworkOrigin:
     """Scheme, host (lower case, no brackets) and port: what credentials belong to (RFC 6454)."""
 
@@ -240,7 +241,7 @@ def local_path(url: str, *, windows: bool = False) -> str:
 STRONG_HASHES = ("sha256", "sha384", "sha512")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hashes:
     """The digests a file may have: any one of them is enough (pip's ``--hash`` rule).
 
@@ -280,7 +281,7 @@ class Hashes:
         return any((name, digest.lower()) in self.allowed for name, digest in digests.items())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DirectUrl:
     """What ``direct_url.json`` records (PEP 610): a distribution taken from a URL.
 

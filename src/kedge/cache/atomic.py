@@ -8,8 +8,6 @@ no living process can still be writing it.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +24,7 @@ class Scratch:
         self.folder = folder
 
     def _name(self) -> Path:
-        return self.folder / secrets.token_hex(8)
+        return self.folder / os.urandom(8).hex()
 
     @contextmanager
     def directory(self) -> Iterator[Path]:
@@ -94,6 +92,8 @@ def remove_tree(path: Path) -> None:
     """Delete a file or a whole folder as far as possible; what is absent is no error."""
     try:
         if path.is_dir() and not path.is_symlink():
+            import shutil  # with its compressors, 4 ms that most commands do not need
+
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink()

@@ -7,15 +7,15 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kedge.cache.atomic import Scratch
 from kedge.cache.metadata import MetadataStore
 from kedge.cache.wheels import CachedWheel, WheelStore
+from kedge.classes import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CacheInfo:
     """Counts, and sizes in bytes. Files hard-linked elsewhere are counted in full."""
 
@@ -32,7 +32,7 @@ class CacheInfo:
         return self.wheel_bytes + self.page_bytes + self.metadata_bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Removed:
     """What was taken out: how many entries, and their bytes."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from kedge.classes import frozen
 
 #: Changed when what is written changes; an entry with another number counts as absent.
 FORMAT = 1
@@ -35,7 +36,7 @@ class ManifestEntry(NamedTuple):
         return bool(self.mode & 0o111)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Manifest:
     """``name`` and ``version`` are as METADATA spells them, ``filename`` the wheel's own.
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urldefrag
 
 from kedge.cache import framed
 from kedge.cache.atomic import Scratch
+from kedge.classes import frozen
 from kedge.model import strip_userinfo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CachedPage:
     """One page.
 

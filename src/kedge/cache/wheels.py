@@ -18,12 +18,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kedge.cache.atomic import Scratch
 from kedge.cache.manifest import Manifest, ManifestEntry, dump, dump_files, load, load_files
 from kedge.cache.manifest import load_head as _load_head
+from kedge.classes import frozen
 from kedge.errors import CacheError
 
 _MANIFEST = "manifest"
@@ -41,7 +41,7 @@ _OCCUPIED = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.EACCES, errno.EPERM}
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class UnpackedWheel:
     """A wheel in the cache: ``tree`` holds its files as the archive had them."""
 
@@ -54,7 +54,7 @@ class UnpackedWheel:
         return self.tree / self.manifest.dist_info
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Bytecode:
     """Compiled files of one wheel for one kind of Python.
 
@@ -65,7 +65,7 @@ class Bytecode:
     files: tuple[ManifestEntry, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CachedWheel:
     """One line of a listing. ``size`` is in bytes, ``used`` in seconds since the epoch."""
 

@@ -11,7 +11,7 @@ from kedge.settings import options as table
 
 if TYPE_CHECKING:
     from kedge.cache import Cache
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
 
 
 def run(job: Job) -> int:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kedge.classes import frozen
 from kedge.errors import KedgeError, UsageError
 from kedge.model import Origin, OriginKind, Sourced, redact_url
 from kedge.settings import options as table
@@ -27,7 +27,7 @@ from kedge.settings.snapshot import Snapshot, read_config_file
 from kedge.settings.values import Settings
 
 if TYPE_CHECKING:
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
 
 _CHOICES = (
     (table.CONFIG_GLOBAL, FileKind.GLOBAL),
@@ -45,7 +45,7 @@ class Output(Protocol):
 
 
 def run(job: Job) -> int:
-    """The command, as ``kedge.cli.main`` calls it."""
+    """The command, as ``kedge.cli.run`` calls it."""
     return carry_out(job.settings, job.console, prefix=str(job.interpreter.prefix))
 
 
@@ -72,7 +72,7 @@ def carry_out(settings: Settings, output: Output, *, prefix: str) -> int:
 # Reading
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Line:
     """One value that is set somewhere. ``key`` is ``section.name``, as pip shows it."""
 

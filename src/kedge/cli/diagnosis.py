@@ -16,7 +16,7 @@ from kedge.settings import options as table
 from kedge.settings.files import FileKind
 
 if TYPE_CHECKING:
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
     from kedge.diagnose import Line
 
 _LEVELS = {FileKind.GLOBAL: "--global", FileKind.USER: "--user", FileKind.SITE: "--site"}

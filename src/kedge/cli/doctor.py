@@ -35,7 +35,7 @@ from kedge.settings import options as table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
     from kedge.diagnose import Line
 
 

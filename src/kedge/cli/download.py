@@ -13,7 +13,7 @@ from kedge.pipeline.download import download
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
 
 
 def run(job: Job) -> int:

@@ -17,7 +17,7 @@ from kedge.pipeline.install import Outcome, install
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
     from kedge.install import Plan
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
     from kedge.environment import InstalledDistribution
 
 

@@ -16,7 +16,7 @@ from kedge.settings import options as table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
 
 
 def run(job: Job) -> int:

@@ -12,7 +12,7 @@ from kedge.pipeline.uninstall import uninstall
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
-    from kedge.cli.main import Job
+    from kedge.cli.run import Job
     from kedge.environment import InstalledDistribution
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.tags import (
@@ -24,11 +23,13 @@ from packaging.tags import (
     mac_platforms,
 )
 
+from kedge.classes import frozen
+
 if TYPE_CHECKING:
     from kedge.environment.interpreter import Interpreter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Described:
     """The four options; empty says nothing. ``python_version`` has one to three numbers."""
 
@@ -41,7 +42,7 @@ class Described:
         return bool(self.platforms or self.python_version or self.implementation or self.abis)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Aim:
     """The markers (without ``extra``), the tags, best first, and the version as ``"3.11.7"``."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from kedge.classes import frozen
 from kedge.environment.interpreter import Interpreter, current, inspect
 from kedge.errors import TargetError
 from kedge.model import DEFAULT, Origin, OriginKind, Sourced
@@ -27,7 +27,7 @@ class Reason(Enum):
     HOME = "the environment kedge lives in"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """``place`` is a program, a command's name or an environment's folder, as it was given; for
     kedge's own environment its prefix. ``origin`` is the setting or variable that named it.

@@ -6,9 +6,9 @@ Pure over names, versions and requirements; knows neither files nor how they wer
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.environment.installed import InstalledDistribution
 from kedge.environment.metadata import normalized
 from kedge.errors import KedgeError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Package:
     """One installed package: ``requires`` are the requirements that apply to it here."""
 
@@ -28,7 +28,7 @@ class Package:
     requires: tuple[Requirement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """A requirement of ``package`` that is not met; ``found`` is ``None`` when it is missing."""
 

@@ -6,15 +6,16 @@ From https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+
+from kedge.classes import frozen
 
 _I386, _ARM = 3, 40
 _ARM_ABI_MASK, _ARM_ABI_VERSION_5, _ARM_HARD_FLOAT = 0xFF000000, 0x05000000, 0x00000400
 _PT_INTERP = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Elf:
     """``loader`` is the program interpreter (the dynamic loader), ``None`` in a static one."""
 

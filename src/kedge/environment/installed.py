@@ -8,16 +8,15 @@ https://packaging.python.org/specifications/recording-installed-packages/
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen, replace
 from kedge.environment.metadata import CoreMetadata, normalized, parse_metadata
 from kedge.errors import PageError, TargetError
 
@@ -40,7 +39,7 @@ class Kind(Enum):
     EGG = ".egg folder"
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False, slots=False)
 class InstalledDistribution:
     """One installed distribution.
 
@@ -175,6 +174,8 @@ class InstalledDistribution:
 
         :raises TargetError: the list cannot be read.
         """
+        import csv
+
         from kedge.environment.records import parse_installed_files, parse_record
 
         try:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedge.classes import field, frozen
 from kedge.environment import probe
 from kedge.errors import TargetError
 
@@ -42,7 +42,7 @@ exec(sys.argv.pop(1))
 _MISLEADING = frozenset({"PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PathTemplates:
     """An installation scheme before its bases are put in: ``{base}/lib/...`` by path name."""
 
@@ -50,7 +50,7 @@ class PathTemplates:
     paths: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Interpreter:
     """One Python and its environment.
 

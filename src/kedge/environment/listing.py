@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.environment.freeze import STANDARD_LIBRARY, pinned
 from kedge.environment.installed import InstalledDistribution
 from kedge.environment.interpreter import Interpreter
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Selection:
     """Which distributions: each field narrows, the defaults keep all.
 
@@ -38,7 +38,7 @@ class Selection:
     exclude: Collection[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Latest:
     """The newest version that an index has, and its type: ``wheel`` or ``sdist``."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from kedge.classes import frozen
 from kedge.errors import PageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def normalized(name: str) -> NormalizedName:
     return cast("NormalizedName", re.sub(r"[-_.]+", "-", name).lower())
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class CoreMetadata:
     """One distribution's metadata. ``where`` says what it was read from, for messages.
 

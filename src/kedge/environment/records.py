@@ -7,11 +7,12 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from kedge.classes import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class RecordEntry:
     """One file. ``path`` is absolute and without ``..``; ``recorded`` is the text of the list.
 

@@ -10,14 +10,15 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+
+from kedge.classes import frozen
 
 _SCP = re.compile(r"(\w+@)?([\w.-]+):(?!/)(.+)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repository:
     """``remote`` is as git has it, without a password, and ``None`` when there is none.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from kedge.classes import frozen
 from kedge.environment.interpreter import Interpreter
 from kedge.errors import TargetError, UsageError
 
@@ -18,7 +18,7 @@ from kedge.errors import TargetError, UsageError
 _BASES = ("installed_base", "base", "installed_platbase", "platbase", "prefix", "exec_prefix")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Scheme:
     """Absolute folders. ``headers`` holds one folder for each distribution."""
 

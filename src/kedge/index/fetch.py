@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from kedge.cache.pages import CachedPage
+from kedge.classes import frozen, replace
 from kedge.errors import HttpStatusError, PageError
 from kedge.index.pages import ACCEPT, Page, read_html, read_page
 from kedge.model import Hashes, redact_url, strip_userinfo
@@ -89,7 +89,7 @@ class PageCache(Protocol):
     def put(self, url: str, page: CachedPage) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fetched:
     """A page, and whether what it states may be relied on (cached, or used to cache others)."""
 

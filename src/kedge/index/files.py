@@ -6,11 +6,9 @@ once only as far as sorting by version needs; tags and digests are read when som
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urldefrag
@@ -25,11 +23,10 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
+from kedge.classes import frozen
 from kedge.errors import WheelError
 from kedge.index.links import Link, filename_of, fragment_hashes, stated_hashes
 from kedge.model import Hashes, local_path, redact_url
-
-_log = logging.getLogger(__name__)
 
 #: What a source distribution's file name may end in (pip's list).
 SDIST_EXTENSIONS = (
@@ -52,7 +49,7 @@ _UNSAFE = re.compile(r"[/\\\x00-\x1f]")
 _MOST_TAGS = 5000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexFile:
     """One distribution that an index or ``--find-links`` offers, or that a direct URL names.
 
@@ -235,18 +232,13 @@ def files_of(
 def _version_of(link: Link, name: NormalizedName) -> Version | None:
     filename = link.filename
     if _UNSAFE.search(filename):
-        _log.debug("passing over %r: not a file name", filename)
         return None
     if link.egg is not None:
-        version = sdist_version(link.egg, name)
-    elif filename.endswith(".whl"):
-        version = wheel_version(filename, name)
-    else:
-        stem, extension = split_extension(filename)
-        version = sdist_version(stem, name) if extension in SDIST_EXTENSIONS else None
-    if version is None:
-        _log.debug("passing over %r: not a distribution of %s", filename, name)
-    return version
+        return sdist_version(link.egg, name)
+    if filename.endswith(".whl"):
+        return wheel_version(filename, name)
+    stem, extension = split_extension(filename)
+    return sdist_version(stem, name) if extension in SDIST_EXTENSIONS else None
 
 
 def direct_file(url: str, *, hashes: Hashes | None = None) -> IndexFile:

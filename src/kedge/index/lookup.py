@@ -8,8 +8,6 @@ for or what fits.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -181,6 +179,8 @@ class Index:
         with self._lock:
             temporary, self._temporary = self._temporary, None
         if temporary is not None:
+            import shutil
+
             shutil.rmtree(temporary, ignore_errors=True)
 
     def __enter__(self) -> Index:
@@ -265,6 +265,8 @@ class Index:
             return self._downloads
         with self._lock:
             if self._temporary is None:
+                import tempfile
+
                 self._temporary = Path(tempfile.mkdtemp(prefix="kedge-"))
             return self._temporary
 

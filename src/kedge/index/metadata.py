@@ -14,12 +14,10 @@ claim, and counts for the URL it was made for only.
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from kedge.environment.metadata import CoreMetadata, parse_metadata
 from kedge.errors import (
@@ -33,6 +31,9 @@ from kedge.errors import (
 from kedge.index.fetch import Downloaded, Fetcher, Ranged
 from kedge.index.files import IndexFile
 from kedge.model import STRONG_HASHES, Hashes, redact_url
+
+if TYPE_CHECKING:
+    import zipfile
 
 #: Below this a wheel is fetched whole: one request, and the install needs it anyway.
 SMALL_WHEEL = 128 * 1024
@@ -298,6 +299,9 @@ def read_wheel_metadata(source: IO[bytes] | Ranged, filename: str) -> bytes:
     Raises :class:`~kedge.errors.WheelError` where it is no zip file or does not have exactly one
     ``.dist-info`` folder of the project its name states.
     """
+    import zipfile
+    import zlib
+
     try:
         with zipfile.ZipFile(source) as archive:
             member = _metadata_member(archive, filename)

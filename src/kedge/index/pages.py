@@ -6,15 +6,17 @@ Pure: headers and bytes in, a :class:`Page` out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from email.message import Message
+from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.errors import PageError
 from kedge.index.files import SDIST_EXTENSIONS
 from kedge.index.links import Link
-from kedge.index.simple_html import HtmlPage, parse_html
 from kedge.index.simple_json import NotSimpleJsonError, parse_json
 from kedge.model import redact_url
+
+if TYPE_CHECKING:
+    from kedge.index.simple_html import HtmlPage
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -26,7 +28,7 @@ ACCEPT = f"{JSON}, {HTML};q=0.2, text/html;q=0.01"
 API_VERSION = (1, 4)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """What a page offers. ``warning`` is a sentence where it states a newer version, else empty."""
 
@@ -36,10 +38,13 @@ class Page:
 
 def content_type(headers: Mapping[str, str]) -> tuple[str, str | None]:
     """The media type, in lower case, and the ``charset`` if one is given."""
+    header = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if ";" not in header:
+        return header.strip().lower(), None
+    from email.message import Message  # 10 ms for a parameter that JSON does not have
+
     message = Message()
-    message["content-type"] = next(
-        (value for name, value in headers.items() if name.lower() == "content-type"), ""
-    )
+    message["content-type"] = header
     charset = message.get_param("charset")
     stated = message["content-type"].partition(";")[0].strip().lower()
     return stated, charset if isinstance(charset, str) else None
@@ -65,6 +70,8 @@ def read_page(url: str, headers: Mapping[str, str], body: bytes) -> Page:
 
 def read_html(url: str, text: str) -> Page:
     """Read a page that is known to be HTML: served as such, or a file on this machine."""
+    from kedge.index.simple_html import parse_html  # most indexes answer in JSON
+
     page = parse_html(text, url)
     archives = any(_is_archive(link.filename) for link in page.links)
     if page.asks and page.version is None and not archives:
@@ -114,6 +121,8 @@ def _is_archive(filename: str) -> bool:
 def _describe(kind: str, body: bytes, charset: str | None) -> str:
     named = kind or "without a content type"
     if b"<title" in body[:4096].lower():
+        from kedge.index.simple_html import parse_html
+
         title = parse_html(_decode(body[:16384], charset), "").title
         return f"{named}, entitled {title!r}" if title else named
     return named

@@ -9,8 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -45,6 +47,8 @@ class Once(Generic[Key, Value]):
             return key in self._futures
 
     def _claim(self, key: Key) -> tuple[Future[Value], bool]:
+        from concurrent.futures import Future  # it imports logging
+
         with self._lock:
             future = self._futures.get(key)
             if future is not None:

@@ -6,13 +6,10 @@ answers ``200 text/html`` as an index does, and must not count as a project with
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from html.parser import HTMLParser
 
+from kedge.classes import frozen
 from kedge.index.links import KNOWN_HASHES, Link, Pairs, link_from
-
-_log = logging.getLogger(__name__)
 
 #: The types of ``input`` that a person writes into.
 _FILLED_IN = {"text", "password", "email", "tel", "number"}
@@ -20,7 +17,7 @@ _FILLED_IN = {"text", "password", "email", "tel", "number"}
 _Attributes = list[tuple[str, str | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HtmlPage:
     """The links in order; ``version`` as PEP 629 states it; ``asks``: someone is to fill in a form
     (a button alone, as devpi's pages have it, is none).
@@ -96,7 +93,6 @@ def _links(anchors: list[dict[str, str | None]], base: str) -> list[Link]:
         try:
             link = link_from(base, href)
         except ValueError:
-            _log.debug("passing over %r: not a URL", href)
             continue
         yanked = anchor.get("data-yanked")
         if yanked is None and "data-yanked" in anchor:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from kedge.classes import frozen
 from kedge.index.links import PLAIN_URL, Link, Pairs, filename_of, link_from
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonPage:
     """The links in order, and the version that ``meta.api-version`` states."""
 

@@ -6,13 +6,12 @@ opens no file and no connection.
 
 from __future__ import annotations
 
-import mimetypes
 import os
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from urllib.parse import quote, urldefrag, urlsplit
 
+from kedge.classes import field, frozen
 from kedge.index.files import SDIST_EXTENSIONS
 from kedge.index.links import filename_of
 from kedge.model import Origin, Sourced, local_path, redact_url
@@ -20,7 +19,7 @@ from kedge.model import Origin, Sourced, local_path, redact_url
 _FETCHED = {"http", "https"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class IndexSources:
     """The settings that say where distributions are, merged, each with its origin.
 
@@ -47,7 +46,7 @@ class PlaceKind(Enum):
     FILE = "a single file"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """One place to look. ``url`` has no fragment except for a single file, whose hash it may hold.
 
@@ -73,7 +72,7 @@ class Place:
         return f"{self.url.rstrip('/')}/{quote(name)}/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """Everything to look at, ``--find-links`` before indexes, and a sentence for each left out."""
 
@@ -159,4 +158,6 @@ def _remote_place(word: str, origin: Origin, *, is_index: bool) -> Place:
 
 def is_html(filename: str) -> bool:
     """Whether a file of that name is a page of links rather than a distribution."""
+    import mimetypes  # reads the machine's tables: 5 ms, for what is on this machine only
+
     return mimetypes.guess_type(filename, strict=False)[0] == "text/html"

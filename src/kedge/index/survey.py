@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sized
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from packaging.utils import canonicalize_name
 
+from kedge.classes import frozen
 from kedge.errors import HttpStatusError, PageError, TransportError
 from kedge.index.fetch import Answer, PageFetcher
 from kedge.index.links import Link
@@ -37,7 +37,7 @@ class Listings(Protocol):
     ) -> Answer: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Survey:
     """The links that were found, and in words what was read. ``absent``: there was no page."""
 

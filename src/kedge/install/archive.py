@@ -14,9 +14,10 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+from kedge.classes import frozen
 
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _UTF8 = 0x1, 0x800
@@ -35,7 +36,7 @@ class BadArchive(ValueError):  # noqa: N818 - a finding, turned into a WheelErro
     """The file is no zip archive, or one that contradicts itself; the text says how."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One entry of the central directory. ``mode`` is the Unix mode, 0 where there is none.
 

@@ -6,7 +6,8 @@ https://packaging.python.org/specifications/entry-points/
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from kedge.classes import frozen
 
 #: The groups that become programs; ``gui_scripts`` have no console window on Windows.
 CONSOLE, GUI = "console_scripts", "gui_scripts"
@@ -15,7 +16,7 @@ CONSOLE, GUI = "console_scripts", "gui_scripts"
 _VALUE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attr>[\w.]+)\s*)?(\[(?P<extras>.*)\])?\s*$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryPoint:
     """A program: ``name`` starts ``attr`` of ``module``. Extras are said and have no effect."""
 

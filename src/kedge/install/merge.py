@@ -7,7 +7,6 @@ rename, whatever is in it; only where both sides have a folder is it gone throug
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Iterable
@@ -118,6 +117,8 @@ class Merge:
         """Copy what is staged to the file system of its destination, a folder mounted there."""
         area = self._workspace.area_of(final)
         copy = os.path.join(area.over, str(len(self.operations)))
+        import shutil
+
         shutil.copytree(staged, copy, symlinks=True)
         return area, copy
 

@@ -5,11 +5,11 @@ Also the reporter that hears how it goes; :mod:`kedge.install.transaction` does 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from kedge.cache import UnpackedWheel
+from kedge.classes import frozen
 from kedge.environment.installed import InstalledDistribution
 from kedge.environment.interpreter import Interpreter
 from kedge.environment.scheme import Scheme
@@ -41,7 +41,7 @@ class Existing(Enum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Addition:
     """One distribution to install. ``requested``: the user asked for it by name."""
 
@@ -52,7 +52,7 @@ class Addition:
     direct_url: DirectUrl | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observation:
     """Which distributions were recorded in the folders of a scheme, to notice a change.
 
@@ -62,7 +62,7 @@ class Observation:
     seen: frozenset[tuple[str, int, int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """Carried out whole or not at all.
 

@@ -13,8 +13,8 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from kedge.classes import frozen
 from kedge.model import DirectUrl
 
 #: Signatures of RECORD; they cannot be listed in it with a digest.
@@ -26,7 +26,7 @@ _COMPUTABLE = hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """One row of a wheel's RECORD, as far as it can be checked.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from kedge.classes import field, frozen, mutable
 from kedge.environment.installed import InstalledDistribution, Kind
 from kedge.environment.interpreter import Interpreter
 from kedge.environment.scheme import Scheme, scheme_for
@@ -21,7 +21,7 @@ from kedge.install.entry_points import parse_entry_points
 from kedge.install.plan import InstallReporter
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bounds:
     """Where things may be removed. All paths are real and absolute.
 
@@ -69,7 +69,7 @@ def _folders(scheme: Scheme) -> tuple[Path, ...]:
     return scheme.purelib, scheme.platlib, scheme.scripts, scheme.data
 
 
-@dataclass(slots=True)
+@mutable
 class Removal:
     """What goes: whole ``trees``, single files by folder, and lines of ``.pth`` files.
 

@@ -23,11 +23,11 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge.cache import Manifest, ManifestEntry
+from kedge.classes import frozen
 from kedge.environment.metadata import normalized, parse_metadata
 from kedge.errors import PageError, WheelError
 from kedge.install.archive import Archive, BadArchive, Member
@@ -101,7 +101,7 @@ def _refused(filename: str, problems: Iterable[str]) -> WheelError:
 # Before anything is written
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Layout:
     """The archive's structure, found sound. ``files`` are in the order of their data."""
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
+from kedge.classes import field, mutable
 from kedge.install import files
 from kedge.install.journal import Journal
 
@@ -24,7 +23,7 @@ STATE = ".kedge"
 _AREAS = "areas"
 
 
-@dataclass(slots=True)
+@mutable
 class Area:
     """The private folders on one file system.
 
@@ -104,7 +103,7 @@ class Workspace:
 
     def _new_place(self, anchor: str) -> str:
         """A name for another area, written down."""
-        place = os.path.join(anchor, f"{STATE}-{secrets.token_hex(4)}")
+        place = os.path.join(anchor, f"{STATE}-{os.urandom(4).hex()}")
         path = os.path.join(self.folder, _AREAS)
         with open(path, "ab") as file:
             file.write(json.dumps(os.path.relpath(place, self.folder)).encode() + b"\n")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.index import IndexSources
 from kedge.model import Origin, OriginKind
 from kedge.requirements import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kedge.settings.values import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """The request: arguments first, then what the files say, in their order.
 

@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from kedge.classes import field, frozen, mutable, replace
 from kedge.diagnose.checkup import Checkup, Part, Peer, Remark, RemarkCode, remarks_on, with_remarks
 from kedge.diagnose.diagnosis import beside, diagnose, diagnose_proxy, diagnose_url
 from kedge.diagnose.evidence import Neighbour
@@ -54,7 +54,7 @@ _PATIENCE, _LIMIT = 6.0, 20.0
 _MOST_HOSTS = 24
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Target:
     """Somebody to examine. ``url`` may hold credentials; ``link`` is a file to try."""
 
@@ -69,7 +69,7 @@ class _Target:
         return locate(self.url).origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Met:
     """What became of one target: the examination, and what an install's own request brought."""
 
@@ -209,7 +209,7 @@ def _detours(met: Iterable[_Met]) -> list[_Target]:
 # Visiting them
 
 
-@dataclass(slots=True)
+@mutable
 class _Visits:
     """Examines each origin once, and asks each target what an install would ask of it."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.errors import KedgeError, UsageError
 from kedge.index import IndexFile
 from kedge.pipeline.aim import aim_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kedge.settings.values import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """One file in the folder; ``present`` if it lay there already."""
 
@@ -39,7 +39,7 @@ class Saved:
     present: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Downloads:
     """What was asked for and its dependencies, as files, in the order of an install."""
 

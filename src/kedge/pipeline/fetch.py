@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge.cache import open_cache
+from kedge.classes import frozen
 from kedge.environment.metadata import parse_metadata
 from kedge.errors import KedgeError, WheelError
 from kedge.index import disagreements
-from kedge.install.unpack import unpack
 from kedge.pipeline.digests import check_digests, digests_of
 from kedge.pipeline.parallel import fetch_each
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from kedge.resolve import Pin
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fetched:
     """One wheel, unpacked, and the digest of the archive it came from."""
 
@@ -51,15 +50,15 @@ class Wheels:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._passing: Cache | None = None
-        self._archives = open_cache(None)
+        self._archives: Cache | None = None
 
     def __enter__(self) -> Wheels:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._archives.close()
-        if self._passing is not None:
-            self._passing.close()
+        for temporary in (self._archives, self._passing):
+            if temporary is not None:
+                temporary.close()
 
     def fetch(self, pins: Sequence[Pin]) -> dict[NormalizedName, Fetched]:
         """All of them, several at a time; the first failure ends the rest and is raised."""
@@ -126,7 +125,7 @@ class Wheels:
             check_digests(already.path, pin.hashes, already.digests)
             store = self._store(pin, verified=already.verified)
             return self._unpack(already.path, file, already.sha256, store)
-        destination = self._archives.directory / f"{pin.name}-{file.filename}"
+        destination = self._folder() / f"{pin.name}-{file.filename}"
         download = self._connection.download(
             file.url, destination, hashes=pin.hashes, size=file.size, name=file.filename
         )
@@ -136,7 +135,16 @@ class Wheels:
         finally:
             destination.unlink(missing_ok=True)
 
+    def _folder(self) -> Path:
+        """Where archives lie while they are unpacked; made for the first of them."""
+        with self._lock:
+            if self._archives is None:
+                self._archives = open_cache(None)
+            return self._archives.directory
+
     def _unpack(self, archive: Path, file: IndexFile, sha256: str, store: Cache) -> Fetched:
+        from kedge.install.unpack import unpack
+
         wheel = store.wheels.add(
             sha256, lambda folder: unpack(archive, folder, filename=file.filename)
         )

@@ -5,9 +5,9 @@ for. Nothing here connects; to whom it is presented is :mod:`kedge.transport`'s 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kedge.classes import replace
 from kedge.errors import ClientCertificateError, SettingError, UsageError
 from kedge.model import OriginKind, Sourced
 from kedge.settings import options as table

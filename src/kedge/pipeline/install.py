@@ -6,12 +6,12 @@ Everything that may fail for a reason outside this machine happens before the fi
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
 
 from kedge.cache import Cache, open_cache
+from kedge.classes import field, frozen
 from kedge.environment import Scheme, installed, scheme_for
 from kedge.environment.consistency import Conflict, conflicts, packages_of
 from kedge.environment.managed import refuse_externally_managed
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Outcome:
     """What an install chose and did. ``plan`` is None for a dry run, or when nothing was missing.
 
@@ -102,7 +102,7 @@ def install(
             return steps.run(connection.decision)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Steps:
     """What is repeated when another process changes the environment meanwhile."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ def fetch_each(
     work: Callable[[Item], Result], items: Iterable[Item], connection: Connection
 ) -> list[Result]:
     """``work`` of each item, in their order; the first failure ends the rest and is raised."""
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # imports logging
+
     pool = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="kedge-fetch")
     try:
         futures = [pool.submit(work, item) for item in items]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.environment import installed, scheme_for
 from kedge.environment.listing import is_local
 from kedge.environment.managed import refuse_externally_managed
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kedge.settings.values import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Uninstalled:
     """What was removed, what was asked for and is not there, and whether the user declined."""
 

@@ -6,16 +6,14 @@ modules beside it. Every value that comes out knows the file and line it stands 
 
 from __future__ import annotations
 
-import locale
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from email.message import Message
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urljoin
 
+from kedge.classes import field, frozen, mutable
 from kedge.errors import RequirementError
 from kedge.model import Origin, OriginKind, Sourced, local_path, redact_url
 from kedge.requirements.arguments import parse_argument
@@ -43,7 +41,7 @@ class Reader(Protocol):
     def get(self, url: str) -> Answer: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Locations:
     """The settings that a requirements file can change: where to look for distributions."""
 
@@ -52,7 +50,7 @@ class Locations:
     no_index: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ParsedFile:
     """All that a file and what it includes ask for, in the order in which it stands there.
 
@@ -184,7 +182,7 @@ def merge_files(files: Iterable[ParsedFile]) -> ParsedFile:
     )
 
 
-@dataclass(slots=True)
+@mutable
 class _Walk:
     """The files as they are read, and what was found in them."""
 
@@ -302,6 +300,8 @@ class _Walk:
         try:
             if charset:
                 return data.decode(charset)
+            import locale
+
             return decode(data, fallback=locale.getpreferredencoding(do_setlocale=False))
         except (UndecodableError, UnicodeDecodeError, LookupError) as exc:
             raise RequirementError(
@@ -351,6 +351,8 @@ def _joined(location: str, name: str, here: Origin) -> str:
 
 
 def _charset(headers: Mapping[str, str]) -> str | None:
+    from email.message import Message
+
     message = Message()
     for name, value in headers.items():
         if name.lower() == "content-type":

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from optparse import SUPPRESS_USAGE, OptionParser, Values
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from kedge.classes import field, frozen
 from kedge.model import STRONG_HASHES, Hashes
+
+if TYPE_CHECKING:
+    from optparse import OptionParser, Values
 
 _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
 
@@ -28,7 +30,7 @@ class OptionError(ValueError):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line: the requirement's text (``""`` if there is none) and its options as written.
 
@@ -71,6 +73,8 @@ _ORDERED = ("--no-binary", "--only-binary", "--all-releases", "--only-final")
 def parse_line(text: str) -> Line:
     """Read one logical line; raises :class:`OptionError`."""
     requirement, options = split_options(text)
+    if not options:
+        return Line(requirement=requirement)
     try:
         words = shlex.split(options)
     except ValueError as exc:
@@ -127,18 +131,19 @@ def _settings(values: Values) -> list[tuple[str, str]]:
     return found
 
 
-class _LineParser(OptionParser):
-    """``optparse`` that raises instead of ending the process."""
+def _parser() -> OptionParser:
+    from optparse import SUPPRESS_USAGE, OptionParser  # its translations cost 3 ms
 
-    def error(self, msg: str) -> NoReturn:
-        removed = next((option for option in _REMOVED if option in msg), None)
-        hint = f"{removed} was removed from pip, too." if removed else None
-        raise OptionError(msg, hint)
+    class LineParser(OptionParser):
+        """``optparse`` that raises instead of ending the process."""
 
+        def error(self, msg: str) -> NoReturn:
+            removed = next((option for option in _REMOVED if option in msg), None)
+            hint = f"{removed} was removed from pip, too." if removed else None
+            raise OptionError(msg, hint)
 
-def _parser() -> _LineParser:
     # A new one for each line: optparse keeps appending to its default lists.
-    parser = _LineParser(usage=SUPPRESS_USAGE, add_help_option=False)
+    parser = LineParser(usage=SUPPRESS_USAGE, add_help_option=False)
     for name in _SWITCHES:
         parser.add_option(name, dest=_dest(name), action="store_true", default=False)
     for flags in _VALUED:
@@ -161,7 +166,10 @@ def _parser() -> _LineParser:
 
 def _values(parser: OptionParser) -> Values:
     """The values being filled in: set for as long as a parser parses."""
-    return parser.values or Values()
+    values = parser.values
+    if values is None:
+        raise AssertionError("no line is being parsed")
+    return values
 
 
 def _dest(name: str) -> str:

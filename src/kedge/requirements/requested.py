@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from kedge.classes import field, frozen
 from kedge.model import Hashes, Origin, redact_url
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class RequestedKind(Enum):
     VCS = "a version control system"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Requested:
     """A requirement or a constraint, with the place it was written at.
 

@@ -6,9 +6,9 @@ Pure: reads one :class:`~kedge.resolve.catalogue.Catalogue`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.resolve.catalogue import Catalogue, Unfit
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LISTED = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Absence:
     """A clause without a full stop, and what to do."""
 

@@ -11,9 +11,10 @@ because a project can have thousands of files and the first is nearly always the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from kedge.classes import frozen
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -35,7 +36,7 @@ class Unfit(Enum):
     NO_SDISTS = "is a source distribution, and --only-binary excludes it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What a file must satisfy: every specifier (the constraint's among them), and the hashes."""
 

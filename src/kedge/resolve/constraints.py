@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from packaging.utils import NormalizedName
 
+from kedge.classes import frozen
 from kedge.requirements import check_constraint
 from kedge.resolve.candidates import Candidate, ExtrasCandidate, FileCandidate
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kedge.resolve.target import Target
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Constraint:
     """Everything the constraints say of one project, with where they say it."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from kedge.classes import frozen
 from kedge.resolve.candidates import Candidate
 from kedge.resolve.demands import Demand
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kedge.resolve.provider import Information
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Path:
     """How something came to be needed: the candidates, from it up to the user's request."""
 

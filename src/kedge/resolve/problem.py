@@ -7,12 +7,12 @@ pip's options, which each docstring names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from kedge.classes import field, frozen
 from kedge.model import Hashes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kedge.requirements import Requested
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Direct:
     """A direct URL, and the digests that were demanded beside it."""
 
@@ -77,7 +77,7 @@ ALL = ":all:"
 _NONE = ":none:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Names:
     """Two sets of project names, either of which may be ``:all:``; a name is in one at most."""
 
@@ -121,7 +121,7 @@ def _fold(
     return target, other
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FormatControl:
     """``--no-binary`` and ``--only-binary``: which kinds of file a project may come from.
 
@@ -149,7 +149,7 @@ class FormatControl:
         return self._names.says(canonicalize_name(name)) != 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReleaseControl:
     """``--all-releases`` (``--pre`` is ``--all-releases :all:``) and ``--only-final``.
 
@@ -173,7 +173,7 @@ class ReleaseControl:
         return {1: True, 2: False}.get(self._names.says(canonicalize_name(name)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Problem:
     """One request to the resolver.
 

@@ -6,9 +6,9 @@ Pure: decides by pip's rules what of the answer has to be installed, and what st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from kedge.classes import field, frozen, replace
 from kedge.model import Hashes
 from kedge.resolve.candidates import (
     Candidate,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kedge.resolve.problem import Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Pin:
     """One distribution of the answer.
 
@@ -57,7 +57,7 @@ class Pin:
         return f"{self.name} {self.version}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolution:
     """Every pin, dependencies before what needs them (cycles are cut at one place)."""
 

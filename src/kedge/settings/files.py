@@ -11,10 +11,10 @@ import codecs
 import ntpath
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from kedge.classes import frozen
 from kedge.settings.ini import Ini
 
 
@@ -27,7 +27,7 @@ class FileKind(Enum):
     NAMED = "PIP_CONFIG_FILE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Platform:
     """What the places of files depend on. ``system`` is ``sys.platform``.
 

@@ -6,9 +6,10 @@ The table itself is :mod:`kedge.settings.options`. Nothing here knows a particul
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
+
+from kedge.classes import frozen
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Treatment(Enum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
+@frozen(eq=False, repr=False, kw_only=True)
 class Option(Generic[T]):
     """One option: a row of the table, and the key to its value in ``Settings``.
 

@@ -10,9 +10,9 @@ import codecs
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from kedge.classes import frozen, replace
 from kedge.errors import SettingError
 from kedge.model import Origin, OriginKind
 from kedge.settings.files import (
@@ -28,7 +28,7 @@ from kedge.settings.files import (
 from kedge.settings.ini import IniError, parse_ini
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Snapshot:
     """The environment, and every configuration file that was looked for, weakest first.
 

@@ -7,9 +7,9 @@ a cache?), so that no caller puts it together a second time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from kedge.classes import field, frozen, replace
 from kedge.model import Origin, OriginKind, Sourced
 from kedge.settings import options as table
 from kedge.settings.files import cache_folder
@@ -30,7 +30,7 @@ class Considered(NamedTuple):
     in_force: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """Every option's value with its origin, for one command line.
 

@@ -13,18 +13,18 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
+from kedge.classes import field, frozen
 from kedge.transport.locations import Location, locate
 
 if TYPE_CHECKING:
     from netrc import netrc
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """A user name and a password, decoded. Neither appears in ``repr``.
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from kedge.classes import field, frozen, mutable
 from kedge.model import NetworkOrigin
 from kedge.transport.auth import Credentials
 from kedge.transport.keyring import Keyring
@@ -34,7 +34,7 @@ class Prompt(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """A request that was answered with 401.
 
@@ -55,7 +55,7 @@ class Challenge:
         return (*index, netloc(self.location.origin))
 
 
-@dataclass(slots=True)
+@mutable
 class _Known:
     """What one origin said to credentials. ``None`` among them is a request without any."""
 

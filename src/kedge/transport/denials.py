@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from kedge.classes import frozen
 from kedge.model import NetworkOrigin
 from kedge.transport.auth import Credentials
 from kedge.transport.failures import Call
@@ -17,7 +17,7 @@ from kedge.transport.failures import Call
 _SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]*)(?=\s*(?:,|$)|\s+[^=\s])")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Denial:
     """How a request was made that was refused.
 

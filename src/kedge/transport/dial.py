@@ -22,13 +22,13 @@ import ssl
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from kedge.classes import frozen
 from kedge.model import NetworkOrigin
 from kedge.transport.auth import Credentials
 from kedge.transport.locations import Location
@@ -168,7 +168,7 @@ def _socks_pools() -> Mapping[str, type[HTTPConnectionPool]]:
     return {"http": SocksPool, "https": SocksTlsPool}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Contexts:
     """The contexts of one session.
 
@@ -187,7 +187,7 @@ class Contexts:
                 raise ValueError("a session needs a context that verifies (CERT_REQUIRED)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """How one origin is reached. ``verified``: the server's certificate is checked."""
 

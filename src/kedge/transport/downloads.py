@@ -14,10 +14,10 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from kedge.classes import field, mutable
 from kedge.errors import (
     HashMismatchError,
     HttpStatusError,
@@ -86,7 +86,7 @@ def _disk(path: Path) -> Iterator[None]:
         raise KedgeError(f"Cannot write {path}: {exc.strerror or exc}.") from exc
 
 
-@dataclass(slots=True)
+@mutable
 class _Transfer:
     """The state of one download over all its attempts."""
 

@@ -14,13 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
 import requests
 from urllib3 import BaseHTTPResponse
 
+from kedge.classes import field, frozen, mutable
 from kedge.errors import RedirectError, TransportError
 from kedge.model import TrustDecision, redact_url
 from kedge.transport.auth import (
@@ -49,7 +49,7 @@ _PERSONAL = frozenset({"authorization", "cookie"})
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """The head of a 2xx or 304 answer, and its body, yet unread. Close it, or read it all."""
 
@@ -91,7 +91,7 @@ class Answer:
         self.raw.close()  # of a body read to its end the connection is back in the pool already
 
 
-@dataclass(slots=True, kw_only=True)
+@mutable
 class Exchanger:
     """Sends requests. Thread-safe."""
 

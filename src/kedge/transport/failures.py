@@ -14,13 +14,13 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
 from urllib3 import exceptions as urllib3_errors
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from kedge.classes import frozen
 from kedge.errors import (
     ConnectionFailedError,
     ConnectionTimeoutError,
@@ -58,7 +58,7 @@ class Phase(Enum):
     BODY = "while the body was read"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """What was being done when something failed: enough to say it in one sentence."""
 

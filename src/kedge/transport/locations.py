@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from kedge.classes import frozen
 from kedge.errors import TransportError
 from kedge.model import NetworkOrigin, redact_url
 
@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Location:
     """An ``http:`` or ``https:`` URL: its origin (the host in ASCII, without a final dot, an
     address in its shortest form), the host as it is to be looked up, and the request target.

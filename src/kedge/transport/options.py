@@ -6,13 +6,13 @@ Nothing here imports urllib3 or requests: this module is read at start-up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from kedge.classes import field, frozen
 from kedge.model import Sourced
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransportOptions:
     """Everything but trust that decides how connections are made.
 
@@ -69,7 +69,7 @@ class TransportReporter:
         """Something the user must hear of; one sentence or two."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response:
     """A whole answer with a status of 2xx or 304.
 
@@ -85,7 +85,7 @@ class Response:
     verified: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Download:
     """A file that arrived whole: its size in bytes, and its digests as lower-case hex."""
 

@@ -18,9 +18,9 @@ import ipaddress
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from kedge.classes import field, frozen
 from kedge.model import NetworkOrigin, Origin, OriginKind, Sourced
 from kedge.transport.locations import canonical_host, is_loopback
 from kedge.transport.trusted_hosts import refuse_setting
@@ -36,7 +36,7 @@ _PORTS = {
 SYSTEM = Origin(OriginKind.FILE, path="the system's proxy settings")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proxy:
     """A proxy and the setting that named it. Credentials are decoded, and never shown."""
 
@@ -104,7 +104,7 @@ def parse_proxy(setting: Sourced[str]) -> Proxy:
 # NO_PROXY
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoProxy:
     """The entries of ``NO_PROXY``: host suffixes, ``host:port``, addresses, networks, or ``*``."""
 
@@ -153,7 +153,7 @@ def _split_port(entry: str) -> tuple[str, int | None]:
 # The table
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SystemProxies:
     """The operating system's settings: ``{scheme: address}``, and which hosts it leaves out."""
 
@@ -161,7 +161,7 @@ class SystemProxies:
     bypasses: Callable[[str], bool] = field(default=lambda host: False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProxyTable:
     """For every scheme its proxy, and where none is used."""
 

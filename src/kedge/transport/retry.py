@@ -8,9 +8,9 @@ once more, because resolvers do lose packets.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from kedge.classes import frozen
 from kedge.errors import (
     ConnectionFailedError,
     HttpStatusError,
@@ -26,7 +26,7 @@ from kedge.errors import (
 PASSING = frozenset({429, 500, 502, 503, 504, *range(520, 528), 529, 530})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryPolicy:
     """``retries`` repeats after the first try; seconds elsewhere.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from kedge.classes import frozen
 from kedge.errors import InsecureLocationError, SettingError, UsageError
 from kedge.model import NetworkOrigin, Origin, OriginKind, Sourced
 from kedge.transport.locations import Location, canonical_host, is_loopback
@@ -28,7 +28,7 @@ def refuse_setting(message: str, *, origin: Origin, hint: str | None = None) -> 
     raise UsageError(message, hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustedHost:
     """One ``--trusted-host``. Without a port it covers every port of that host."""
 
@@ -70,7 +70,7 @@ def _shown(value: str) -> str:
     return re.sub(r"[^/@]*@", "****@", value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustedHosts:
     """Every ``--trusted-host`` that was given."""
 

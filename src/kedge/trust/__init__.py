@@ -31,21 +31,24 @@ here (:class:`~kedge.errors.TrustError`), before any connection:
 
 :func:`context_for` does the last two in one call. :func:`describe` and :func:`export_pem` say
 what the anchors are. A bundle's path in a setting may begin with ``~``, and may be a folder.
+
+Deciding is cheap; what the later steps need (``ssl`` above all) is imported when they are taken.
 """
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kedge.model import TrustDecision
-from kedge.trust.anchors import Anchors, LoadedSource, load
-from kedge.trust.client import ClientCertificate, check_client_certificate
-from kedge.trust.context import make_context, truststore_context, unverified_context
 from kedge.trust.decide import TrustSettings, decide
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from kedge.model import TrustDecision
+    from kedge.trust.anchors import Anchors, LoadedSource, load
+    from kedge.trust.client import ClientCertificate, check_client_certificate
+    from kedge.trust.context import make_context, truststore_context, unverified_context
     from kedge.trust.description import DescribedCertificate, DescribedSource
 
 __all__ = [
@@ -72,6 +75,9 @@ def context_for(decision: TrustDecision, environ: Mapping[str, str]) -> ssl.SSLC
 
     Raises :class:`~kedge.errors.TrustError`.
     """
+    from kedge.trust.anchors import load
+    from kedge.trust.context import make_context
+
     return make_context(load(decision, environ=environ))
 
 
@@ -87,3 +93,25 @@ def export_pem(anchors: Anchors) -> str:
     from kedge.trust.export import export_pem as write
 
     return write(anchors)
+
+
+_MODULES = {
+    "Anchors": "anchors",
+    "LoadedSource": "anchors",
+    "load": "anchors",
+    "ClientCertificate": "client",
+    "check_client_certificate": "client",
+    "make_context": "context",
+    "truststore_context": "context",
+    "unverified_context": "context",
+    "DescribedCertificate": "description",
+    "DescribedSource": "description",
+}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

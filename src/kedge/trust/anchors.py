@@ -14,15 +14,15 @@ from __future__ import annotations
 import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
+from kedge.classes import field, frozen, mutable, replace
 from kedge.model import StoreKind, TrustDecision, TrustSource
 from kedge.trust import openssl, trusted
 from kedge.trust.bundle import CertificateFile, Reading, damage, read_bundle, read_file
 from kedge.trust.pem import Block
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadedSource:
     """One source and the files that it came from.
 
@@ -40,7 +40,7 @@ class LoadedSource:
             yield from file.blocks
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Anchors:
     """The trust anchors in force: checked, in memory, and nothing else is trusted.
 
@@ -138,7 +138,7 @@ def _withheld(loaded: LoadedSource) -> Iterator[Block]:
         yield from filter(trusted.withholds, loaded.blocks)
 
 
-@dataclass(slots=True)
+@mutable
 class _Judge:
     """Hands sources to OpenSSL, one store for all, and finds what it refuses or overlooks.
 

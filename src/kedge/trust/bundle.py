@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from kedge.classes import frozen
 from kedge.errors import BundleError
 from kedge.model import StoreKind, TrustSource
 from kedge.trust import contents
@@ -22,7 +22,7 @@ from kedge.trust.pem import Block
 _REPAIR = "Export or download it again, or cut that block out of the file."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CertificateFile:
     """The certificates of one file, as they were when it was read.
 
@@ -34,7 +34,7 @@ class CertificateFile:
     others: tuple[Block, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What one source gave: its files, and a sentence for whatever was passed over."""
 

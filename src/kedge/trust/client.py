@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kedge.classes import field, frozen
 from kedge.errors import ClientCertificateError
 from kedge.model import Origin, Sourced
 from kedge.trust import der, pem
@@ -23,7 +23,7 @@ from kedge.trust.files import UNREADABLE, expand, read_bytes, why
 PASSPHRASE_VARIABLE = "PIP_CLIENT_KEY_PASSPHRASE"  # noqa: S105
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientCertificate:
     """Where the certificate is, by which setting, and the passphrase where there is one.
 

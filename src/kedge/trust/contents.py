@@ -9,8 +9,8 @@ share, is told apart by asking it at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from kedge.classes import frozen
 from kedge.trust import der, pem
 from kedge.trust.mistakes import Mistake, forbidden_block, recognise
 from kedge.trust.openssl import judge_der
@@ -20,7 +20,7 @@ from kedge.trust.pem import Block
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """The certificates of one file, and what stands in the way.
 

@@ -22,8 +22,8 @@ yes          set         any                         the system's store, plus ``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from kedge.classes import field, frozen
 from kedge.errors import UsageError
 from kedge.model import (
     OriginKind,
@@ -35,7 +35,7 @@ from kedge.model import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TrustSettings:
     """What the decision looks at: each setting's strongest value, with its origin.
 

@@ -10,7 +10,8 @@ Indefinite lengths are read too, because PKCS#7 files in BER exist.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from kedge.classes import frozen
 
 SEQUENCE = 0x30
 SET = 0x31
@@ -26,7 +27,7 @@ class DerError(ValueError):
     """The bytes are not what DER (or BER) allows."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Element:
     """One tag-length-value: ``whole`` is all of it, ``content`` the value alone."""
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import sys
 import warnings
-from dataclasses import dataclass
 from datetime import datetime
 
+from kedge.classes import frozen
 from kedge.model import StoreKind, TrustSource
 from kedge.trust import openssl, trusted
 from kedge.trust.anchors import Anchors, LoadedSource
@@ -22,7 +22,7 @@ from kedge.trust.pem import Block
 from kedge.trust.platform_store import platform_anchors
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DescribedCertificate:
     """One certificate. Moments are in UTC; ``sha256`` is lower-case hex without colons.
 
@@ -48,7 +48,7 @@ class DescribedCertificate:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DescribedSource:
     """One source with its distinct certificates, in the order in which they were read.
 
@@ -123,7 +123,7 @@ def describe_block(block: Block, file: str) -> DescribedCertificate:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Readable:
     subject: str | None = None
     issuer: str | None = None

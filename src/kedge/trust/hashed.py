@@ -18,9 +18,9 @@ import hashlib
 import re
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from kedge.classes import field, mutable
 from kedge.trust import contents, der, pem, trusted
 from kedge.trust.bundle import CertificateFile
 from kedge.trust.files import UNREADABLE, read_bytes, why
@@ -86,7 +86,7 @@ def _with_hashes(blocks: Iterable[Block]) -> Iterator[tuple[str, Block]]:
             yield name_hash(canonical_subject(trusted.certificate_der(block))), block
 
 
-@dataclass(slots=True)
+@mutable
 class HashedLookup:
     """One eager pass over hashed folders.
 

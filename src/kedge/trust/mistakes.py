@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
+from kedge.classes import frozen
 from kedge.trust import der
 from kedge.trust.pem import Block
 
@@ -31,7 +31,7 @@ class MistakeKind(Enum):
     NO_CERTIFICATE = "no-certificate"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mistake:
     """``what`` completes "the file …"; ``hint`` is one or two sentences."""
 

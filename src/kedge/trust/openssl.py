@@ -13,13 +13,13 @@ import contextlib
 import os
 import ssl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from kedge.classes import frozen
 from kedge.trust.pem import TRUSTED, Block
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What OpenSSL makes of one block: how many certificates, and how many may be CAs."""
 

@@ -11,7 +11,8 @@ import binascii
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from kedge.classes import frozen
 
 CERTIFICATE = "CERTIFICATE"
 TRUSTED = "TRUSTED CERTIFICATE"
@@ -40,7 +41,7 @@ _MARKER = re.compile(
 _HYPHENATED = re.compile(r"^[^:\n]*-[^:\n]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """One block, as it stands in the text.
 
@@ -141,7 +142,7 @@ def _blocks(text: str) -> Iterator[Block]:
         yield _block(text, opened, len(text), number + 1, "its END line is missing")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Marker:
     begins: bool
     label: str

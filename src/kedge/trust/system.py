@@ -13,9 +13,9 @@ import os
 import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from kedge.classes import frozen
 from kedge.errors import EmptySystemStoreError
 from kedge.model import TrustSource
 from kedge.trust import openssl, pem, trusted
@@ -37,7 +37,7 @@ CA_FILE_CANDIDATES = (
 _HASHED_NAME = re.compile(r"[0-9a-fA-F]{8}\.[0-9]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompiledIn:
     """The places that the build of OpenSSL knows, before any variable is looked at."""
 
@@ -51,7 +51,7 @@ class CompiledIn:
         return cls(paths.openssl_cafile, paths.openssl_capath, CA_FILE_CANDIDATES)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Locations:
     """Where the store is read from: files first, then folders. ``looked_in`` names them all."""
 

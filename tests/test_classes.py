@@ -1,0 +1,125 @@
+"""The classes of fields keep what ``dataclasses`` promises of a frozen, slotted class."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import pytest
+
+from kedge.classes import field, frozen, mutable, replace
+
+T = TypeVar("T")
+
+
+@frozen
+class Point(Generic[T]):
+    x: T
+    y: int = 0
+    tags: list[str] = field(default_factory=list, hash=False)
+    note: str = field(default="", repr=False, compare=False)
+
+
+@frozen(kw_only=True, slots=False)
+class Wide:
+    a: int
+
+    @cached_property
+    def double(self) -> int:
+        return 2 * self.a
+
+
+@frozen
+class Checked:
+    a: int
+
+    def __post_init__(self) -> None:
+        if self.a < 0:
+            raise ValueError("negative")
+
+
+@mutable
+class Counter:
+    count: int = 0
+    seen: set[int] = field(default_factory=set)
+
+
+def test_values_compare_and_hash_by_their_fields() -> None:
+    assert Point(1, 2) == Point(1, 2, note="other")
+    assert Point(1, 2) != Point(1, 3)
+    assert Point(1, 2, ["a"]) != Point(1, 2)
+    assert hash(Point(1, 2)) == hash(Point(1, 2, ["unhashable"]))
+    assert Point(1).__eq__(Wide(a=1)) is NotImplemented
+
+
+def test_a_frozen_value_stays_as_it_was_made() -> None:
+    point = Point(1)
+    with pytest.raises(AttributeError, match="frozen"):
+        point.x = 2  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="frozen"):
+        del point.x
+    with pytest.raises(AttributeError):
+        point.z = 3  # type: ignore[attr-defined]
+    assert not hasattr(point, "__dict__")
+
+
+def test_arguments_are_checked_as_for_any_function() -> None:
+    with pytest.raises(TypeError):
+        Point()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        Wide(1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        Point(1, nonsense=2)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="negative"):
+        Checked(-1)
+
+
+def test_a_default_that_is_made_is_made_anew() -> None:
+    Point(1).tags.append("shared?")
+    Counter().seen.add(1)
+    assert Point(1).tags == []
+    assert Counter().seen == set()
+
+
+def test_a_mutable_one_can_be_assigned_to_and_is_itself_only() -> None:
+    counter = Counter()
+    counter.count += 1
+    assert counter.count == 1
+    assert Counter() != Counter()
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))]
+)
+def test_copies_are_equal(again: object) -> None:
+    point = Point(1, 2, ["a"], note="kept")
+    other = again(point)  # type: ignore[operator]
+    assert other == point
+    assert other.note == "kept"
+
+
+def test_a_repr_leaves_out_what_is_secret() -> None:
+    assert repr(Point(1, note="secret")) == "Point(x=1, y=0, tags=[])"
+
+
+def test_replacing_a_field_by_either_function() -> None:
+    point = Point(1, 2, note="kept")
+    assert replace(point, y=3) == dataclasses.replace(point, y=3) == Point(1, 3)
+    assert dataclasses.replace(point, y=3).note == "kept"
+    assert [one.name for one in dataclasses.fields(Point)] == ["x", "y", "tags", "note"]
+
+
+def test_a_cached_property_needs_a_dict_and_has_one() -> None:
+    wide = Wide(a=2)
+    assert (wide.double, wide.double, wide == Wide(a=2)) == (4, 4, True)
+
+
+def test_the_parameters_can_be_matched() -> None:
+    match Point(1, 2):
+        case Point(x, y):
+            assert (x, y) == (1, 2)
+        case _:
+            pytest.fail("not matched")
