@@ -112,6 +112,15 @@ def test_replacing_a_field_by_either_function() -> None:
     assert [one.name for one in dataclasses.fields(Point)] == ["x", "y", "tags", "note"]
 
 
+def test_replacing_works_on_a_dataclass_too() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Other:
+        a: int
+        b: int = 2
+
+    assert replace(Other(1), a=3) == Other(3, 2)
+
+
 def test_a_cached_property_needs_a_dict_and_has_one() -> None:
     wide = Wide(a=2)
     assert (wide.double, wide.double, wide == Wide(a=2)) == (4, 4, True)

@@ -101,13 +101,15 @@ def mutable(cls: type[T]) -> type[T]:
 
 
 def replace(original: T, /, **changes: Any) -> T:
-    """A value like ``original`` but for the fields given, as ``dataclasses.replace``."""
-    kept = {
-        name: getattr(original, name)
-        for name in type(original).__kedge_fields__  # type: ignore[attr-defined]
-        if name not in changes
-    }
-    return type(original)(**kept, **changes)
+    """A value like ``original`` but for the fields given, as ``dataclasses.replace``.
+
+    It works on a dataclass, too.
+    """
+    cls: Any = type(original)
+    names = getattr(cls, "__kedge_fields__", None) or cls.__dataclass_fields__
+    kept = {name: getattr(original, name) for name in names if name not in changes}
+    made: T = cls(**kept, **changes)
+    return made
 
 
 def _make(
