@@ -87,3 +87,20 @@ def test_what_the_terminal_cannot_show_is_escaped() -> None:
     console = Console(out=io.TextIOWrapper(raw, encoding="ascii"))
     console.result("Grüße")
     assert raw.getvalue() == b"Gr\\xfc\\xdfe\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp850", "cp1252", "utf-8"])
+def test_punctuation_is_readable_in_every_encoding(encoding: str) -> None:
+    """As Python opens stderr, which would write “ as \\u201c."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace")
+    Console(err=stream).say("“Corp Root” …")
+    shown = raw.getvalue().decode(encoding).strip()
+    assert shown in {"“Corp Root” …", '"Corp Root" ...'}
+
+
+def test_what_an_encoding_lacks_is_escaped_and_not_lost() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    Console(out=stream).result("a/größe.pem")
+    assert raw.getvalue() == b"a/gr\\xf6\\xdfe.pem\n"

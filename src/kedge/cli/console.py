@@ -176,11 +176,7 @@ class Console:
             self._err = _NOWHERE
 
     def _write(self, stream: TextIO, text: str) -> None:
-        try:
-            stream.write(f"{text}\n")
-        except UnicodeEncodeError:
-            encoding = stream.encoding or "ascii"
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.write(f"{encodable(text, stream.encoding or 'utf-8')}\n")
         stream.flush()
 
     def _record(self, text: str) -> None:
@@ -198,6 +194,24 @@ def sentence(text: str) -> str:
     ('The bundle a.pem does not exist.', 'Proceed?')
     """
     return text if text.endswith((".", "?", "!", ":")) else f"{text}."
+
+
+#: What reads the same without it, where a terminal has no such characters.
+_PLAIN = {"“": '"', "”": '"', "…": "..."}
+
+
+def encodable(text: str, encoding: str) -> str:
+    """The text in characters that the encoding has.
+
+    >>> encodable("“Größe” …", "latin-1"), encodable("“Größe”", "ascii")
+    ('"Größe" ...', '"Gr\\\\xf6\\\\xdfe"')
+    """
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        shown = (_PLAIN.get(each, each) for each in text)
+        return "".join(shown).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def _open_log(path: Path) -> TextIO:

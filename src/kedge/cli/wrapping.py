@@ -27,7 +27,8 @@ def shown(line: Line, console: Console) -> Iterator[str]:
     from kedge.diagnose import LineKind
 
     indent = " " * line.indent
-    label = console.paint(line.label, BOLD) if line.label else ""
+    heads = line.label.endswith((":", ": "))
+    label = console.paint(line.label, BOLD) if heads else line.label
     width = console.width
     if line.kind is LineKind.COMMAND:
         yield f"{indent}{label}{console.paint(line.text, CYAN)}"
