@@ -307,7 +307,6 @@ def test_words_are_read_as_pip_reads_them(
         assert ours.url == theirs.link.url or text.startswith("file:")
     if ours.kind is RequestedKind.INDEX:
         assert str(ours.specifier) == str(theirs.specifier)
-        assert ours.is_pinned == theirs.is_pinned
 
 
 def test_requirements_apply_by_their_marker() -> None:

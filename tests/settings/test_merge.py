@@ -604,10 +604,10 @@ def test_what_cannot_be_obeyed_is_refused(option: Option[Any]) -> None:
 
 
 def test_a_refused_switch_may_be_off() -> None:
-    settings = configured("install x", {"PIP_ONLY_DEPS": "no"})
-    assert settings.value(table.ONLY_DEPS) is False
+    settings = configured("install x", {"PIP_NO_REQUIRE_HASHES": "no"})
+    assert settings.value(table.NO_REQUIRE_HASHES) is False
     with pytest.raises(SettingError):
-        configured("install x", {"PIP_ONLY_DEPS": "yes"})
+        configured("install x", {"PIP_NO_REQUIRE_HASHES": "yes"})
 
 
 @pytest.mark.parametrize(

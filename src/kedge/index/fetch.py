@@ -117,8 +117,10 @@ class PageFetcher:
         self._revalidate = revalidate
         self._clock = clock
 
-    def remote(self, url: str) -> Fetched | None:
+    def remote(self, url: str, *, refresh: bool = False) -> Fetched | None:
         """The page at an ``http:`` or ``https:`` URL; ``None`` where there is none (404, 410).
+
+        ``refresh`` asks the server about this one, whatever it said before.
 
         Raises what the transport raises, and :class:`~kedge.errors.PageError`.
         """
@@ -129,10 +131,11 @@ class PageFetcher:
         cache = self._cache if self._fetcher.verified(url) else None
         key = strip_userinfo(url)
         stored = cache.get(key) if cache else None
-        if stored and not self._revalidate and self._clock() < stored.fresh_until:
+        revalidate = self._revalidate or refresh
+        if stored and not revalidate and self._clock() < stored.fresh_until:
             return Fetched(_read_stored(stored), verified=True)
         try:
-            answer = self._fetcher.get(url, headers=self._headers(stored))
+            answer = self._fetcher.get(url, headers=_headers(stored, revalidate=revalidate))
         except HttpStatusError as exc:
             if exc.status in _ABSENT:
                 return None
@@ -153,17 +156,6 @@ class PageFetcher:
         except OSError as exc:
             raise PageError(f"{path} cannot be read ({exc.strerror}).", url=path.as_uri()) from exc
         return Fetched(read_html(path.as_uri(), text), verified=True)
-
-    def _headers(self, stored: CachedPage | None) -> dict[str, str]:
-        headers = {"Accept": ACCEPT}
-        if self._revalidate:
-            # For caches on the way: a file uploaded a minute ago must be seen (pypa/pip#5670).
-            headers["Cache-Control"] = "max-age=0"
-        if stored and stored.etag:
-            headers["If-None-Match"] = stored.etag
-        elif stored and stored.last_modified:
-            headers["If-Modified-Since"] = stored.last_modified
-        return headers
 
     def _confirmed(
         self,
@@ -216,3 +208,15 @@ class PageFetcher:
 
 def _read_stored(stored: CachedPage) -> Page:
     return read_page(stored.url, {"Content-Type": stored.content_type}, stored.body)
+
+
+def _headers(stored: CachedPage | None, *, revalidate: bool) -> dict[str, str]:
+    headers = {"Accept": ACCEPT}
+    if revalidate:
+        # For caches on the way: a file uploaded a minute ago must be seen (pypa/pip#5670).
+        headers["Cache-Control"] = "max-age=0"
+    if stored and stored.etag:
+        headers["If-None-Match"] = stored.etag
+    elif stored and stored.last_modified:
+        headers["If-Modified-Since"] = stored.last_modified
+    return headers

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
 
 from packaging.tags import Tag
@@ -27,6 +28,9 @@ from kedge.classes import frozen
 from kedge.errors import WheelError
 from kedge.index.links import Link, filename_of, fragment_hashes, stated_hashes
 from kedge.model import Hashes, local_path, redact_url
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 #: What a source distribution's file name may end in (pip's list).
 SDIST_EXTENSIONS = (
@@ -92,6 +96,11 @@ class IndexFile:
         return self.link.yanked
 
     @property
+    def upload_time(self) -> datetime | None:
+        """When it was uploaded, where the index says (PEP 700); with a time zone."""
+        return _moment(self.link.upload_time) if self.link.upload_time else None
+
+    @property
     def size(self) -> int | None:
         """In bytes, where the index says (PEP 700)."""
         return self.link.size
@@ -127,6 +136,23 @@ class IndexFile:
 
     def __str__(self) -> str:
         return f"{self.filename} from {self.index or redact_url(self.url)}"
+
+
+def _moment(text: str) -> datetime | None:
+    """An ISO 8601 time; UTC where it names no zone. ``None`` for what is none.
+
+    >>> str(_moment("2024-01-02T03:04:05.6Z"))
+    '2024-01-02 03:04:05.600000+00:00'
+    """
+    from datetime import datetime, timezone
+
+    # Python 3.10 knows neither "Z" nor fractions other than of three or six digits.
+    text = re.sub(r"\.(\d+)", lambda found: f".{found[1][:6]:0<6}", text.strip())
+    try:
+        moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +27,11 @@ from kedge.index.shared import Once, Workers
 from kedge.index.sources import IndexSources, Place, PlaceKind, find_places, is_html
 from kedge.index.tables import LinkTable
 from kedge.model import Hashes, redact_url
+
+_ALL = ":all:"
+
+#: Where a locked file was found.
+_LOCK = "a lock file"
 
 
 class IndexReporter:
@@ -56,6 +61,8 @@ class Index:
 
     Safe for several threads; each page and each metadata is fetched once, however many ask.
     Use it as a context manager, or :meth:`close` it: what is being fetched ahead is then dropped.
+    ``refresh`` are projects whose pages the server is asked about anew, ``:all:`` among them.
+    ``locked`` are projects that have one file and no other, whatever the places hold.
     ``downloads`` is the folder for wheels that had to be fetched whole to learn their metadata
     (a temporary one, gone at :meth:`close`, if not given).
     """
@@ -67,6 +74,8 @@ class Index:
         *,
         pages: PageCache | None = None,
         metadata: MetadataCache | None = None,
+        refresh: Container[str] = (),
+        locked: Mapping[NormalizedName, Link] | None = None,
         downloads: Path | None = None,
         reporter: IndexReporter | None = None,
         parallel: int = 16,
@@ -74,6 +83,8 @@ class Index:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._reporter = reporter or IndexReporter()
+        self._refresh = refresh
+        self._locked = dict(locked or {})
         found = find_places(sources)
         self._find_links = [
             place
@@ -109,6 +120,9 @@ class Index:
         :class:`~kedge.errors.PageError` when one answered with something else than a page.
         """
         project = canonicalize_name(name)
+        if project in self._locked:
+            link = self._locked[project]
+            return tuple(files_of(project, [link], index=_LOCK, page_verified=True))
         self.prefetch([project])
         singles: dict[str, IndexFile] = {}
         paged: list[IndexFile] = []
@@ -126,12 +140,13 @@ class Index:
 
         What fails is raised when :meth:`files` asks for it, and only then.
         """
-        for place in self._find_links:
+        wanted = [name for name in map(canonicalize_name, names) if name not in self._locked]
+        for place in self._find_links if wanted else ():
             if not self._tables.known(place.url):
                 self._workers.submit(partial(self._tables.ahead, *self._listing_job(place)))
-        for name in names:
+        for name in wanted:
             for place in self._indexes:
-                key, job = self._page_job(place, canonicalize_name(name))
+                key, job = self._page_job(place, name)
                 if not self._project_pages.known(key):
                     self._workers.submit(partial(self._project_pages.ahead, key, job))
 
@@ -203,7 +218,8 @@ class Index:
         if place.path is not None:
             fetched = self._pages.local(place.path / project / "index.html")
         else:
-            fetched = self._pages.remote(place.project_url(project))
+            refresh = project in self._refresh or _ALL in self._refresh
+            fetched = self._pages.remote(place.project_url(project), refresh=refresh)
         if fetched is None:
             return ()
         self._warn(fetched.page.warning)
@@ -229,7 +245,7 @@ class Index:
             case PlaceKind.LOCAL_PAGE if place.path is not None:
                 fetched = self._pages.local(place.path)
             case _:
-                fetched = self._pages.remote(place.url)
+                fetched = self._pages.remote(place.url, refresh=_ALL in self._refresh)
         if fetched is None:
             self._warn(f"{place.shown} ({place.origin}) is passed over: there is no such page.")
         table = self._table(place, fetched)

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge.classes import frozen
+from kedge.errors import UsageError
 from kedge.index import IndexSources
-from kedge.model import Origin, OriginKind
+from kedge.model import Origin, OriginKind, Sourced
 from kedge.requirements import (
     Locations,
+    Locked,
+    LockedFile,
+    LockRequest,
     ParsedFile,
     Requested,
     hash_checking,
+    is_lock_file,
+    lock_requests,
     merge_files,
     parse_argument,
     parse_file,
+    read_group,
+    read_lock,
+    read_script,
     redact_text,
     refuse_builds,
+    split_extras,
 )
 from kedge.resolve import FormatControl, ReleaseControl
+from kedge.resolve.problem import fold_names
 from kedge.settings import options as table
 from kedge.settings.features import TRUSTSTORE
 from kedge.settings.option import Option
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from kedge.environment.aim import Aim
     from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
@@ -35,12 +49,13 @@ if TYPE_CHECKING:
 class Asked:
     """The request: arguments first, then what the files say, in their order.
 
-    ``aim`` is what files are chosen for.
+    ``aim`` is what files are chosen for; ``locked`` the files that lock files leave no choice of.
     """
 
     aim: Aim
     requested: tuple[Requested, ...]
     constraints: tuple[Requested, ...]
+    locked: tuple[LockedFile, ...]
     sources: IndexSources
     formats: FormatControl
     releases: ReleaseControl
@@ -53,19 +68,112 @@ def gather(settings: Settings, connection: Connection, aim: Aim, reporter: Repor
 
     Raises :class:`~kedge.errors.RequirementError`, and what fetching a file may raise.
     """
+    arguments = _arguments(settings)
+    groups = _groups(settings)
+    locks = lock_requests(settings.each(table.REQUIREMENT), settings.each(table.GROUP))
+    read = _files(settings, connection, table.REQUIREMENT)
+    limits = _files(settings, connection, table.CONSTRAINT, constraint=True)
+    files = merge_files([*read.values(), *limits.values()])
+    _tell(files, reporter)
+    locations = files.over(locations_of(settings))
+    connection.widen((*locations.index_urls, *locations.find_links), files.trusted_hosts)
+    formats = formats_of(settings, files)
+    locked = _locked(locks, connection, aim, formats)
+    # pip's order, which decides between equals: what -r names in turn, locks among it.
+    places = dict.fromkeys([*map(_place, settings.each(table.REQUIREMENT)), *locks])
+    of_place = {
+        **{place: file.requirements for place, file in read.items()},
+        **{place: lock.requirements for place, lock in locked.items()},
+    }
+    requested = (
+        *arguments,
+        *groups,
+        *(one for place in places for one in of_place[place]),
+        *_script(settings, aim),
+        *(one for file in limits.values() for one in file.requirements),
+    )
+    here = [one for one in requested if one.applies(aim.markers)]
+    refuse_builds(here)
+    return Asked(
+        aim=aim,
+        requested=requested,
+        constraints=files.constraints,
+        locked=_locked_files(locked.values()),
+        sources=sources_of(settings, locations),
+        formats=formats,
+        releases=releases_of(settings, files),
+        prefer_binary=settings.value(table.PREFER_BINARY) or bool(files.prefer_binary),
+        require_hashes=hash_checking(
+            here,
+            [one for one in files.constraints if one.applies(aim.markers)],
+            required=_hashes_required(settings, files),
+        ),
+    )
+
+
+def _arguments(settings: Settings) -> list[Requested]:
     directory = Path.cwd()
-    arguments = [
+    return [
         parse_argument(
             word, Origin(OriginKind.COMMAND_LINE, redact_text(word)), directory=directory
         )
         for word in settings.arguments
     ]
-    files = merge_files(
-        [
-            *_read(settings, connection, table.REQUIREMENT),
-            *_read(settings, connection, table.CONSTRAINT, constraint=True),
-        ]
+
+
+def _groups(settings: Settings) -> list[Requested]:
+    """The dependency groups of projects; those of lock files are the locks' business."""
+    return [
+        one
+        for named in settings.each(table.GROUP)
+        for path, group in [named.value]
+        if not is_lock_file(path)
+        for one in read_group(path, group, named.origin)
+    ]
+
+
+def _script(settings: Settings, aim: Aim) -> tuple[Requested, ...]:
+    scripts = settings.each(table.REQUIREMENTS_FROM_SCRIPT)
+    if len(scripts) > 1:
+        raise UsageError(f"{scripts[-1].origin.name} can be given once only.")
+    return tuple(
+        one
+        for named in scripts
+        for one in read_script(
+            named.value,
+            named.origin,
+            python_version=aim.python_version,
+            ignore_requires_python=settings.value(table.IGNORE_REQUIRES_PYTHON),
+        )
     )
+
+
+def _place(named: Sourced[str]) -> str:
+    return split_extras(named.value)[0]
+
+
+def _files(
+    settings: Settings,
+    connection: Connection,
+    option: Option[tuple[str, ...]],
+    *,
+    constraint: bool = False,
+) -> dict[str, ParsedFile]:
+    """The requirements files by the place that was named, lock files left out."""
+    return {
+        named.value: parse_file(
+            named.value,
+            connection,
+            environ=settings.snapshot.environ,
+            origin=named.origin,
+            constraint=constraint,
+        )
+        for named in settings.each(option)
+        if constraint or not is_lock_file(_place(named))
+    }
+
+
+def _tell(files: ParsedFile, reporter: Reporter) -> None:
     for warning in files.warnings:
         reporter.warn(warning)
     for feature in files.features:
@@ -74,40 +182,31 @@ def gather(settings: Settings, connection: Connection, aim: Aim, reporter: Repor
                 f"{feature.origin} comes too late: the file is fetched over connections that are "
                 "decided already. Use the option, PIP_USE_FEATURE or a configuration file."
             )
-    requested = (*arguments, *files.requirements)
-    here = [one for one in requested if one.applies(aim.markers)]
-    refuse_builds(here)
-    locations = files.over(locations_of(settings))
-    connection.widen((*locations.index_urls, *locations.find_links), files.trusted_hosts)
-    return Asked(
-        aim=aim,
-        requested=requested,
-        constraints=files.constraints,
-        sources=sources_of(settings, locations),
-        formats=formats_of(settings, files),
-        releases=releases_of(settings, files),
-        prefer_binary=settings.value(table.PREFER_BINARY) or bool(files.prefer_binary),
-        require_hashes=hash_checking(here, required=_hashes_required(settings, files)),
-    )
 
 
-def _read(
-    settings: Settings,
-    connection: Connection,
-    option: Option[tuple[str, ...]],
-    *,
-    constraint: bool = False,
-) -> list[ParsedFile]:
-    return [
-        parse_file(
-            named.value,
+def _locked(
+    locks: Mapping[str, LockRequest], connection: Connection, aim: Aim, formats: FormatControl
+) -> dict[str, Locked]:
+    return {
+        place: read_lock(
+            request,
             connection,
-            environ=settings.snapshot.environ,
-            origin=named.origin,
-            constraint=constraint,
+            markers=aim.markers,
+            tags=aim.tags,
+            prefers_sdist=lambda name: not formats.allows_wheels(name),
         )
-        for named in settings.each(option)
-    ]
+        for place, request in locks.items()
+    }
+
+
+def _locked_files(locks: Iterable[Locked]) -> tuple[LockedFile, ...]:
+    found: dict[str, LockedFile] = {}
+    for lock in locks:
+        for file in lock.files:
+            other = found.setdefault(file.name, file)
+            if other.url != file.url:
+                raise UsageError(f"{other.lock} and {file.lock} both lock {file.name}.")
+    return tuple(found.values())
 
 
 def locations_of(settings: Settings) -> Locations:
@@ -158,6 +257,26 @@ def releases_of(settings: Settings, files: ParsedFile) -> ReleaseControl:
         elif option_name == "--only-final":
             control = control.only_final(value)
     return control
+
+
+def uploaded_prior_to(settings: Settings) -> datetime | None:
+    """The time before which a file must have been uploaded; local where no zone was given."""
+    limit = settings.value(table.UPLOADED_PRIOR_TO)
+    if limit is None:
+        return None
+    from datetime import datetime, timedelta, timezone
+
+    if isinstance(limit, timedelta):
+        return datetime.now(timezone.utc) - limit
+    return limit.astimezone() if limit.tzinfo is None else limit
+
+
+def refreshed(settings: Settings) -> frozenset[str]:
+    """The projects of ``--refresh-package``."""
+    names: frozenset[str] = frozenset()
+    for value in settings.value(table.REFRESH_PACKAGE):
+        names = fold_names(value, names)
+    return names
 
 
 def _hashes_required(settings: Settings, files: ParsedFile) -> Origin | None:

@@ -13,7 +13,7 @@ from kedge.classes import frozen
 from kedge.errors import KedgeError, UsageError
 from kedge.index import IndexFile
 from kedge.pipeline.aim import aim_of
-from kedge.pipeline.asked import Asked, gather
+from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
 from kedge.pipeline.connection import Connection
 from kedge.pipeline.digests import check_digests, digests_of
 from kedge.pipeline.install import cache_of, index_for
@@ -61,7 +61,7 @@ def download(settings: Settings, interpreter: Interpreter, reporter: Reporter) -
     ):
         reporter.trust_decided(connection.decision)
         asked = gather(settings, connection, aim, reporter)
-        with index_for(asked, connection, cache, reporter) as index:
+        with index_for(settings, asked, connection, cache, reporter) as index:
             began = time.monotonic()
             resolution = resolve(_problem(settings, asked), index, reporter)
             reporter.resolved(resolution, time.monotonic() - began)
@@ -92,6 +92,8 @@ def _problem(settings: Settings, asked: Asked) -> Problem:
         prefer_binary=asked.prefer_binary,
         ignore_requires_python=settings.value(table.IGNORE_REQUIRES_PYTHON),
         no_deps=settings.value(table.NO_DEPS),
+        only_deps=settings.value(table.ONLY_DEPS),
+        uploaded_prior_to=uploaded_prior_to(settings),
         require_hashes=asked.require_hashes,
         ignore_installed=True,
     )

@@ -17,7 +17,7 @@ from kedge.environment.consistency import Conflict, conflicts, packages_of
 from kedge.environment.managed import refuse_externally_managed
 from kedge.environment.scheme import default_to_user
 from kedge.errors import DamagedEntryError, EnvironmentChangedError, TargetError
-from kedge.index import Index, IndexFile
+from kedge.index import Index, IndexFile, Link
 from kedge.install import (
     Addition,
     Existing,
@@ -30,7 +30,7 @@ from kedge.install import (
 )
 from kedge.model import DirectUrl, TrustDecision, strip_userinfo
 from kedge.pipeline.aim import aim_of
-from kedge.pipeline.asked import Asked, gather
+from kedge.pipeline.asked import Asked, gather, refreshed, uploaded_prior_to
 from kedge.pipeline.connection import PARALLEL, Connection
 from kedge.pipeline.fetch import Fetched, Wheels
 from kedge.resolve import Problem, Resolution, UpgradeStrategy, resolve
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from kedge.environment import Choice, InstalledDistribution, Interpreter
     from kedge.pipeline.reporter import Reporter
+    from kedge.requirements import LockedFile
     from kedge.resolve import Pin
     from kedge.settings.values import Settings
 
@@ -85,7 +86,7 @@ def install(
         reporter.trust_decided(connection.decision)
         asked = gather(settings, connection, aim, reporter)
         with (
-            index_for(asked, connection, cache, reporter) as index,
+            index_for(settings, asked, connection, cache, reporter) as index,
             Wheels(connection, index, cache, reporter) as wheels,
         ):
             steps = _Steps(
@@ -257,17 +258,30 @@ def cache_of(settings: Settings, reporter: Reporter) -> Cache:
     return cache
 
 
-def index_for(asked: Asked, connection: Connection, cache: Cache, reporter: Reporter) -> Index:
+def index_for(
+    settings: Settings, asked: Asked, connection: Connection, cache: Cache, reporter: Reporter
+) -> Index:
     """Every index and ``--find-links`` place, behind the one connection and the one cache."""
     return Index(
         asked.sources,
         connection,
         pages=cache.pages,
         metadata=cache.metadata,
+        refresh=refreshed(settings),
+        locked={one.name: _link(one) for one in asked.locked},
         reporter=reporter,
         parallel=PARALLEL,
         # As pip since 26.3: a page is good for as long as its server said.
         revalidate=False,
+    )
+
+
+def _link(locked: LockedFile) -> Link:
+    return Link(
+        url=locked.url,
+        filename=locked.filename,
+        size=locked.size,
+        upload_time=locked.upload_time,
     )
 
 
@@ -293,6 +307,8 @@ def problem_of(
         prefer_binary=asked.prefer_binary,
         ignore_requires_python=settings.value(table.IGNORE_REQUIRES_PYTHON),
         no_deps=settings.value(table.NO_DEPS),
+        only_deps=settings.value(table.ONLY_DEPS),
+        uploaded_prior_to=uploaded_prior_to(settings),
         require_hashes=asked.require_hashes,
         # As pip: what lies in the environment says nothing about a --target folder.
         ignore_installed=settings.value(table.IGNORE_INSTALLED)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from kedge.environment.listing import Latest
 from kedge.index import Index
-from kedge.pipeline.asked import formats_of, locations_of, releases_of, sources_of
+from kedge.pipeline.asked import (
+    formats_of,
+    locations_of,
+    refreshed,
+    releases_of,
+    sources_of,
+    uploaded_prior_to,
+)
 from kedge.pipeline.connection import PARALLEL, Connection
 from kedge.pipeline.install import cache_of
 from kedge.requirements import ParsedFile
@@ -44,6 +51,7 @@ def newest(
         formats=formats_of(settings, files),
         releases=releases_of(settings, files),
         prefer_binary=settings.value(table.PREFER_BINARY),
+        uploaded_prior_to=uploaded_prior_to(settings),
     )
     target = Target(markers=problem.markers, tags=problem.tags, python_version=python)
     found: dict[NormalizedName, tuple[Latest, bool]] = {}
@@ -55,6 +63,7 @@ def newest(
             connection,
             pages=cache.pages,
             metadata=cache.metadata,
+            refresh=refreshed(settings),
             reporter=reporter,
             parallel=PARALLEL,
         ) as index,

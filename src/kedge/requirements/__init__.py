@@ -11,8 +11,18 @@ from kedge.requirements.files import (
     ParsedFile,
     Reader,
     check_constraint,
+    is_lock_file,
     merge_files,
     parse_file,
+)
+from kedge.requirements.groups import read_group, read_script
+from kedge.requirements.locks import (
+    Locked,
+    LockedFile,
+    LockRequest,
+    lock_requests,
+    read_lock,
+    split_extras,
 )
 from kedge.requirements.refusals import (
     BuildNeededError,
@@ -26,6 +36,9 @@ __all__ = [
     "Answer",
     "BuildNeededError",
     "Locations",
+    "LockRequest",
+    "Locked",
+    "LockedFile",
     "ParsedFile",
     "Reader",
     "Requested",
@@ -33,9 +46,15 @@ __all__ = [
     "UnhashedError",
     "check_constraint",
     "hash_checking",
+    "is_lock_file",
+    "lock_requests",
     "merge_files",
     "parse_argument",
     "parse_file",
+    "read_group",
+    "read_lock",
+    "read_script",
     "redact_text",
     "refuse_builds",
+    "split_extras",
 ]

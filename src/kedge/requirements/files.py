@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from kedge.classes import field, frozen, mutable
 from kedge.errors import RequirementError
@@ -22,6 +22,7 @@ from kedge.requirements.options import Line, OptionError, parse_line
 from kedge.requirements.requested import Requested
 
 _URL = re.compile(r"^(https?|file):", re.IGNORECASE)
+_LOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 
 
 class Answer(Protocol):
@@ -203,6 +204,12 @@ class _Walk:
         stack: tuple[tuple[str, str], ...],
     ) -> None:
         """Read one file; ``stack`` is each file on the way to it, with the place naming it."""
+        if is_lock_file(location):
+            raise RequirementError(
+                f"The lock file {redact_url(location)} cannot be read here ({origin}).",
+                origin=origin,
+                hint="kedge install and kedge download take it: -r FILE, on the command line.",
+            )
         text = self._text(location, origin, constraint=constraint)
         for number, content in logical_lines(text, self.environ):
             here = Origin(OriginKind.FILE, path=redact_url(location), line=number)
@@ -296,7 +303,7 @@ class _Walk:
             answer = self.reader.get(location)
             data, charset = answer.body, _charset(answer.headers)
         else:
-            data = _read(location, kind, origin)
+            data = read_local(location, kind, origin)
         try:
             if charset:
                 return data.decode(charset)
@@ -330,7 +337,31 @@ def check_constraint(found: Requested) -> None:
     )
 
 
-def _read(location: str, kind: str, origin: Origin) -> bytes:
+def is_url(location: str) -> bool:
+    """Whether a file's place is a URL that kedge reads, and not a path."""
+    return _URL.match(location) is not None
+
+
+def is_lock_file(location: str) -> bool:
+    """Whether a path or URL names a lock file: ``pylock.toml`` or ``pylock.<name>.toml``.
+
+    >>> is_lock_file("https://example.org/pylock.dev.toml?raw=1"), is_lock_file("lock.toml")
+    (True, False)
+    """
+    path = location
+    if is_url(location):
+        try:
+            path = urlsplit(location).path
+        except ValueError:
+            return False
+    return _LOCK.fullmatch(Path(path).name) is not None
+
+
+def read_local(location: str, kind: str, origin: Origin) -> bytes:
+    """The bytes at a path or ``file:`` URL; ``kind`` says in a message what it should have been.
+
+    Raises :class:`~kedge.errors.RequirementError`.
+    """
     try:
         if _URL.match(location):
             location = local_path(location, windows=os.name == "nt")

@@ -36,6 +36,7 @@ class Requested:
 
     ``hashes`` are what the file may have, from ``--hash`` and from the URL's fragment together;
     ``hash_option`` tells that there was a ``--hash``, which is what turns hash-checking mode on.
+    ``locked`` is what a lock file names: that vouches for what has no digest, too.
     ``text`` is what was written, without options, redacted.
     """
 
@@ -47,6 +48,7 @@ class Requested:
     url: str | None = None
     hashes: Hashes = field(default_factory=Hashes)
     hash_option: bool = False
+    locked: bool = False
     editable: bool = False
     subdirectory: str | None = None
     config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
@@ -57,12 +59,6 @@ class Requested:
     def needs_build(self) -> bool:
         """Whether it is anything but a wheel or a name for an index."""
         return self.editable or self.kind not in {RequestedKind.INDEX, RequestedKind.WHEEL}
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether one version is meant: a single ``==`` or ``===`` (pip's rule), or a URL."""
-        operators = [one.operator for one in self.specifier]
-        return self.url is not None or operators in (["=="], ["==="])
 
     def applies(self, markers: Mapping[str, str]) -> bool:
         """Whether its marker holds in the PEP 508 environment ``markers`` (without ``extra``)."""

@@ -142,6 +142,8 @@ def _clause(reason: Unfit, files: Sequence[IndexFile], catalogue: Catalogue, tar
             return f"has wheels {only}for {list_some(_platforms(concerned))}"
         case Unfit.NO_WHEELS:
             return "has wheels, which --no-binary excludes"
+        case Unfit.TOO_NEW:
+            return "was uploaded too late for --uploaded-prior-to"
         case Unfit.NO_SDISTS:
             return "has a source distribution, which --only-binary excludes"
 

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from kedge.classes import frozen
+from kedge.errors import ResolutionError
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -33,6 +34,7 @@ class Unfit(Enum):
     PYTHON = "needs another Python"
     PLATFORM = "is for another platform"
     NO_WHEELS = "is a wheel, and --no-binary excludes it"
+    TOO_NEW = "was uploaded too late"
     NO_SDISTS = "is a source distribution, and --only-binary excludes it"
 
 
@@ -76,6 +78,7 @@ class Catalogue:
         self._prereleases = problem.releases.allows_prereleases(name)
         self._prefer_binary = problem.prefer_binary
         self._ignore_requires_python = problem.ignore_requires_python
+        self._uploaded_prior_to = problem.uploaded_prior_to
         self._by_version: dict[Version, list[IndexFile]] = {}
         for file in files:
             self._by_version.setdefault(file.version, []).append(file)
@@ -93,16 +96,34 @@ class Catalogue:
         return self._prereleases is False
 
     def unfit(self, file: IndexFile) -> Unfit | None:
-        """Why the file cannot be chosen here, or ``None``. Yanking is another question."""
+        """Why the file cannot be chosen here, or ``None``. Yanking is another question.
+
+        Raises :class:`~kedge.errors.ResolutionError` where ``--uploaded-prior-to`` asks what the
+        index does not say: passing the file over would choose by chance (pip's rule).
+        """
         if file.is_wheel and not self._wheels:
             return Unfit.NO_WHEELS
         if self._target.rank(file) is None:
             return Unfit.PLATFORM
+        if self._uploaded_prior_to is not None and self._is_too_new(file):
+            return Unfit.TOO_NEW
         if not file.is_wheel and not self._sdists:
             return Unfit.NO_SDISTS
         if not self._ignore_requires_python and not self._target.fits_python(file.requires_python):
             return Unfit.PYTHON
         return None
+
+    def _is_too_new(self, file: IndexFile) -> bool:
+        """What lies on this machine was uploaded nowhere."""
+        if file.local is not None or self._uploaded_prior_to is None:
+            return False
+        if file.upload_time is None:
+            raise ResolutionError(
+                f"{file.index} does not say when {file.filename} was uploaded, and "
+                "--uploaded-prior-to cannot do without.",
+                hint="Use an index that tells upload times, or leave the option out.",
+            )
+        return file.upload_time >= self._uploaded_prior_to
 
     def usable(self, version: Version) -> Sequence[IndexFile]:
         """The files of one version that can be chosen here, best first, yanked ones too."""

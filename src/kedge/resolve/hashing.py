@@ -64,14 +64,16 @@ def check_hashed(
 ) -> None:
     """In hash-checking mode, refuse what the user gave no hash for, before it is looked at.
 
-    A digest in the fragment of a URL that the user wrote will do. Raises
+    A digest in the fragment of a URL that the user wrote will do, and so does a lock file that
+    names the URL. Raises
     :class:`~kedge.errors.ResolutionError`.
     """
     if not problem.checks_hashes or candidate.name in hashes:
         return
-    by_user = {url_key(line.url) for line in problem.requested if line.url}
-    if candidate.direct and candidate.file.hashes and url_key(candidate.direct) in by_user:
-        return
+    if candidate.direct is not None:
+        of_url = [one for one in problem.requested if one.url and _same(one.url, candidate.direct)]
+        if any(one.locked for one in of_url) or (of_url and candidate.file.hashes):
+            return
     stated = "".join(f" --hash={name}:{digest}" for name, digest in candidate.file.hashes)
     line = f"{candidate.name}=={candidate.version}{stated}"
     raise ResolutionError(
@@ -79,3 +81,7 @@ def check_hashed(
         "needs one.",
         hint=f"If you trust what the index states, add the line: {line}" if stated else None,
     )
+
+
+def _same(url: str, other: str) -> bool:
+    return url_key(url) == url_key(other)

@@ -17,6 +17,7 @@ from kedge.model import Hashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from packaging.tags import Tag
 
@@ -102,6 +103,15 @@ class _Names:
         return _Names(first, second)
 
 
+def fold_names(value: str, names: frozenset[str]) -> frozenset[str]:
+    """Names with one more option value: ``:all:`` and ``:none:`` reset, others are added.
+
+    >>> sorted(fold_names("Spam,eggs", frozenset(["ham"])))
+    ['eggs', 'ham', 'spam']
+    """
+    return _fold(value, names, frozenset())[0]
+
+
 def _fold(
     value: str, target: frozenset[str], other: frozenset[str]
 ) -> tuple[frozenset[str], frozenset[str]]:
@@ -180,7 +190,8 @@ class Problem:
     ``requested`` is in the order that decides between equals (pip's: arguments, then ``-e``, then
     requirement files). ``installed`` is what the target environment holds, by normalised name.
     ``markers`` is the target's PEP 508 environment (without ``extra``), ``tags`` its wheel tags,
-    best first, and ``python_version`` its three numbers, as ``"3.11.7"``.
+    best first, and ``python_version`` its three numbers, as ``"3.11.7"``. ``only_deps`` leaves out
+    of the answer what is ``requested``. ``uploaded_prior_to`` has a time zone.
     """
 
     requested: tuple[Requested, ...]
@@ -195,6 +206,8 @@ class Problem:
     prefer_binary: bool = False
     ignore_requires_python: bool = False
     no_deps: bool = False
+    only_deps: bool = False
+    uploaded_prior_to: datetime | None = None
     require_hashes: bool = False
     ignore_installed: bool = False
     force_reinstall: bool = False

@@ -75,7 +75,10 @@ class Resolution:
 def read_off(
     state: State[Demand, Candidate, str], problem: Problem, hashes: Mapping[NormalizedName, Hashes]
 ) -> Resolution:
-    """The engine's last state as pins. ``hashes`` are the user's, by project."""
+    """The engine's last state as pins. ``hashes`` are the user's, by project.
+
+    With ``--only-deps`` without what the user named, whoever else requires it (pip's rule).
+    """
     edges = _edges_from_root(state)
     mapping = {child: state.mapping[child] for _, child in edges}
     bases = {
@@ -98,6 +101,7 @@ def read_off(
                 requires=tuple(sorted(requires.get(name, ()))),
             )
             for name in installation_order(bases, edges)
+            if not (problem.only_deps and name in requires[None])
         )
     )
 

@@ -10,7 +10,7 @@ its key in a file is any of its long flags without the dashes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedge.model import PYPI_SIMPLE
 from kedge.settings import readers
@@ -26,6 +26,9 @@ from kedge.settings.commands import (
 )
 from kedge.settings.features import KNOWN_DEPRECATED, KNOWN_FEATURES
 from kedge.settings.option import Kind, Option, Treatment
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
 _INSTALL = frozenset((INSTALL,))
 _DOWNLOAD = frozenset((DOWNLOAD,))
@@ -70,7 +73,8 @@ REQUIREMENT: Option[tuple[str, ...]] = Option(
     metavar="FILE",
     default=(),
     path=True,
-    help="Take the requirements of this file or URL (repeatable).",
+    help="Take the requirements of this file or URL: a requirements file, or a lock file "
+    "(pylock.toml, with extras as pylock.toml[extra]) (repeatable).",
     group=REQUIREMENTS,
     commands=frozenset((INSTALL, DOWNLOAD, UNINSTALL)),
 )
@@ -105,16 +109,16 @@ EDITABLE: Option[tuple[str, ...]] = Option(
     treatment=Treatment.REFUSED,
     reason=_NO_BACKEND,
 )
-GROUP: Option[tuple[str, ...]] = Option(
+GROUP: Option[tuple[tuple[str, str], ...]] = Option(
     kind=Kind.CUMULATIVE,
     flags=("--group",),
     metavar="[PATH:]GROUP",
     default=(),
-    help="Install a dependency group of a pyproject.toml (repeatable).",
+    read=readers.group,
+    help="Take the requirements of a dependency group: of ./pyproject.toml, or of the "
+    "pyproject.toml or pylock.toml that is named (repeatable).",
     group=REQUIREMENTS,
     commands=_RESOLVING,
-    treatment=Treatment.REFUSED,
-    reason="kedge does not read dependency groups yet",
 )
 REQUIREMENTS_FROM_SCRIPT: Option[tuple[str, ...]] = Option(
     kind=Kind.LIST,
@@ -122,11 +126,9 @@ REQUIREMENTS_FROM_SCRIPT: Option[tuple[str, ...]] = Option(
     metavar="FILE",
     default=(),
     path=True,
-    help="Install what a script's inline metadata asks for.",
+    help="Take the requirements of a script's inline metadata (PEP 723).",
     group=REQUIREMENTS,
     commands=_RESOLVING,
-    treatment=Treatment.REFUSED,
-    reason="kedge does not read a script's inline metadata yet",
 )
 ONLY_DEPS: Option[bool] = Option(
     kind=Kind.FLAG,
@@ -135,8 +137,6 @@ ONLY_DEPS: Option[bool] = Option(
     help="Install the dependencies of what was asked for, without it.",
     group=REQUIREMENTS,
     commands=_RESOLVING,
-    treatment=Treatment.REFUSED,
-    reason="kedge does not install dependencies alone yet",
 )
 
 # --------------------------------------------------------------------------------------------
@@ -324,16 +324,16 @@ NO_REQUIRE_HASHES: Option[bool] = Option(
     treatment=Treatment.REFUSED,
     reason="kedge requires every hash as soon as one requirement has one",
 )
-UPLOADED_PRIOR_TO: Option[str | None] = Option(
+UPLOADED_PRIOR_TO: Option[datetime | timedelta | None] = Option(
     kind=Kind.VALUE,
     flags=("--uploaded-prior-to",),
     metavar="TIME",
     default=None,
-    help="Consider only what was uploaded before this time.",
+    read=readers.moment,
+    help="Consider only what was uploaded before this time: 2026-01-31, 2026-01-31T12:00:00Z, or "
+    "P7D for seven days ago.",
     group=SELECTION,
     commands=_SELECTING,
-    treatment=Treatment.REFUSED,
-    reason="kedge does not look at upload times yet",
 )
 PLATFORM: Option[tuple[str, ...]] = Option(
     kind=Kind.LIST,
@@ -705,11 +705,10 @@ REFRESH_PACKAGE: Option[tuple[str, ...]] = Option(
     metavar="NAMES",
     default=(),
     read=readers.package_names,
-    help="Ask the index again about these projects, instead of using the cache.",
+    help="Ask the index again about these projects, whatever it said before: names with commas "
+    "between them, or :all: (repeatable).",
     group=INDEXES,
     commands=_SELECTING,
-    treatment=Treatment.REFUSED,
-    reason="kedge does not refresh single projects yet; --no-cache-dir asks for everything again",
 )
 
 # --------------------------------------------------------------------------------------------

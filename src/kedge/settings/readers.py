@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
 _TRUE = frozenset(("y", "yes", "t", "true", "on", "1"))
 _FALSE = frozenset(("n", "no", "f", "false", "off", "0"))
@@ -111,3 +115,38 @@ def python_version(text: str) -> tuple[int, ...]:
     if len(parts) > 3 or not all(re.fullmatch("[0-9]+", part) for part in parts):
         raise ValueError(expected)
     return tuple(map(int, parts))
+
+
+_GROUP_FILE = re.compile(r"pyproject\.toml|pylock(\.[^.]+)?\.toml(\s*\[[^\]]+\])?")
+
+
+def group(text: str) -> tuple[str, str]:
+    """``[PATH:]GROUP`` as path and group; without a path, the project in the current folder's.
+
+    >>> group("test"), group("lib/pyproject.toml:test")
+    (('pyproject.toml', 'test'), ('lib/pyproject.toml', 'test'))
+    """
+    path, colon, name = text.rpartition(":")
+    if not colon:
+        path = "pyproject.toml"
+    if not name or not _GROUP_FILE.fullmatch(re.split(r"[/\\]", path)[-1]):
+        raise ValueError("expected a group, or the path of a pyproject.toml or pylock.toml:group")
+    return path, name
+
+
+def moment(text: str) -> datetime | timedelta:
+    """An ISO 8601 time, with or without a zone, or ``PnD``: so many days before now.
+
+    >>> moment("2026-01-31T12:00:00Z").isoformat(), moment("P7D").days
+    ('2026-01-31T12:00:00+00:00', 7)
+    """
+    from datetime import datetime, timedelta
+
+    days = re.fullmatch(r"P(\d{1,6})D", text.strip(), re.ASCII)
+    if days:
+        return timedelta(days=int(days[1]))
+    try:
+        # Python 3.10 does not know "Z".
+        return datetime.fromisoformat(re.sub("Z$", "+00:00", text.strip()))
+    except ValueError:
+        raise ValueError("expected a time as 2026-01-31T12:00:00Z, or days as P7D") from None

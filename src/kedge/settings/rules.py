@@ -17,6 +17,12 @@ from kedge.settings.values import Settings
 
 _PRE = ((table.PRE, table.ALL_RELEASES), (table.PRE, table.ONLY_FINAL))
 
+#: What would be left out, or bring what cannot be told from dependencies.
+_ONLY_DEPS = tuple(
+    (table.ONLY_DEPS, other)
+    for other in (table.NO_DEPS, table.REQUIREMENT, table.REQUIREMENTS_FROM_SCRIPT, table.GROUP)
+)
+
 #: Options of which a command takes one at most.
 _EXCLUSIVE: dict[str, tuple[tuple[Option[Any], Option[Any]], ...]] = {
     INSTALL: (
@@ -24,8 +30,9 @@ _EXCLUSIVE: dict[str, tuple[tuple[Option[Any], Option[Any]], ...]] = {
         (table.USER, table.PREFIX),
         (table.TARGET, table.PREFIX),
         *_PRE,
+        *_ONLY_DEPS,
     ),
-    DOWNLOAD: _PRE,
+    DOWNLOAD: (*_PRE, *_ONLY_DEPS),
     LIST: (
         (table.OUTDATED, table.UPTODATE),
         (table.PATH, table.ONLY_USER),
@@ -74,7 +81,8 @@ def passed_over(settings: Settings) -> tuple[str, ...]:
 def _check_something_is_asked(settings: Settings) -> None:
     if settings.command not in (INSTALL, DOWNLOAD, UNINSTALL) or settings.arguments:
         return
-    if not settings.value(table.REQUIREMENT):
+    others = (table.REQUIREMENT, table.GROUP, table.REQUIREMENTS_FROM_SCRIPT)
+    if not any(settings.is_set(option) for option in others):
         raise UsageError(
             f"kedge {settings.command} was told of no package.",
             hint="Name one, or a requirements file with -r FILE.",
