@@ -20,10 +20,12 @@
     │   ├── HttpStatusError
     │   ├── InsecureLocationError
     │   ├── RedirectError
+    │   │   └── InsecureRedirectError
     │   ├── IncompleteDownloadError
     │   └── RangesUnsupportedError
     ├── HashMismatchError
     ├── PageError                   an answer that is not what an index serves
+    │   └── NotAnIndexError         no page of an index at all
     ├── RequirementError            what was asked for cannot be read
     ├── ResolutionError             what was asked for cannot be met
     │   ├── NotFoundError
@@ -45,13 +47,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kedge.model import Hop, NetworkOrigin, Origin, TrustDecision, redact_url
+from kedge.model import Configured, Hop, NetworkOrigin, Origin, TrustDecision, redact_url
 
 
 class KedgeError(Exception):
-    """The root: one sentence, an optional hint, an exit code."""
+    """The root: one sentence, an optional hint, an exit code.
+
+    ``configured`` is set where a command that connects failed, for whoever looks into it.
+    """
 
     exit_code = 1
+    configured: Configured | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -263,6 +269,14 @@ class RedirectError(TransportError):
     """A redirect that is refused: from https to http, or too many."""
 
 
+class InsecureRedirectError(RedirectError):
+    """A redirect from https to http; ``target`` is where it leads, redacted."""
+
+    def __init__(self, message: str, *, url: str, target: str, hint: str | None = None) -> None:
+        super().__init__(message, url=url, hint=hint)
+        self.target = redact_url(target)
+
+
 class IncompleteDownloadError(TransportError):
     """The body ended early, and resuming did not help."""
 
@@ -295,6 +309,10 @@ class PageError(KedgeError):
     def __init__(self, message: str, *, url: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.url = redact_url(url)
+
+
+class NotAnIndexError(PageError):
+    """What answered is no page of an index: a sign-in page, another service, a wrong address."""
 
 
 # --------------------------------------------------------------------------------------------

@@ -234,6 +234,18 @@ def local_path(url: str, *, windows: bool = False) -> str:
     return path
 
 
+@frozen
+class Configured:
+    """Whom a command was to ask, what requirements files added included.
+
+    ``indexes`` are the origins of indexes and of pages of links; ``trusted_hosts`` the values of
+    ``--trusted-host``, each with where it was written.
+    """
+
+    indexes: frozenset[NetworkOrigin] = frozenset()
+    trusted_hosts: tuple[Sourced[str], ...] = ()
+
+
 # --------------------------------------------------------------------------------------------
 # Files
 

@@ -22,6 +22,7 @@ from kedge.diagnose.sentences import sentence
 from kedge.errors import (
     ConnectionFailedError,
     HttpStatusError,
+    NotAnIndexError,
     NotFoundError,
     PageError,
     VerificationError,
@@ -167,7 +168,8 @@ def test_every_cause_has_a_sentence(cause: Cause) -> None:
 def test_an_empty_store_is_installed(manager: str, word: str) -> None:
     finding = Finding(cause=Cause.EMPTY_SYSTEM_STORE)
     user = User(words=("install", "x"), package_manager=manager)
-    (remedy,) = mend_source(finding, user)
+    remedy, without = mend_source(finding, user)
+    assert without.kind is RemedyKind.DROP_SETTING
     assert bool(remedy.commands) == bool(manager)
     assert not manager or remedy.commands[0].startswith(word)
 
@@ -185,12 +187,15 @@ def test_errors_that_no_connection_is_behind(keeper: Keeper) -> None:
 
 
 def test_a_page_that_is_no_index(keeper: Keeper) -> None:
-    error = PageError("no index", url="https://a.example/")
+    url = keeper.serves(None)
+    error = NotAnIndexError("no index", url=url)
     found = diagnose.diagnose(error, keeper.surroundings, USER)
     assert found is not None
     assert found.codes == ("not-an-index",)
-    local = PageError("no index", url="file:///tmp/x")
+    local = NotAnIndexError("no index", url="file:///tmp/x")
     assert diagnose.diagnose(local, keeper.surroundings, USER) is None
+    damaged = PageError("metadata without a name", url=url)
+    assert diagnose.diagnose(damaged, keeper.surroundings, USER) is None
 
 
 def test_the_error_of_a_command_is_examined(keeper: Keeper) -> None:

@@ -18,6 +18,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -48,6 +49,7 @@ class Keeper:
     proxy: Sourced[str] | None = None
     client_cert: trust.ClientCertificate | None = None
     client_origins: frozenset[NetworkOrigin] = frozenset()
+    trusted_hosts: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     #: What a test needs again when it looks at the findings.
     notes: dict[str, Certificate] = field(default_factory=dict)
@@ -110,6 +112,10 @@ class Keeper:
             proxy=self.proxy,
             client_cert=self.client_cert,
             client_origins=self.client_origins,
+            trusted_hosts=tuple(
+                Sourced(each, Origin(OriginKind.COMMAND_LINE, "--trusted-host"))
+                for each in self.trusted_hosts
+            ),
             limit=4.0,
         )
 
@@ -132,12 +138,16 @@ def nothing_more(findings: Sequence[Finding], keeper: Keeper) -> None:
 
 @dataclass(frozen=True)
 class Animal:
-    """One defect: ``build`` returns the URL to examine."""
+    """One defect: ``build`` returns the URL to examine.
+
+    ``told`` is what a command says of it, where it is refused before it meets all of them.
+    """
 
     id: str
     build: Callable[[Keeper], str]
     causes: tuple[Cause, ...]
     check: Check = nothing_more
+    told: tuple[Cause, ...] | None = None
 
 
 def page(_: Request) -> Response:
@@ -681,6 +691,12 @@ def like_nginx(keeper: Keeper) -> str:
     )
 
 
+def like_nginx_unconvinced(keeper: Keeper) -> str:
+    url = like_nginx(keeper)
+    keeper.presents(pki.authority("Corp Root").client(), url)
+    return url
+
+
 def old_protocol(keeper: Keeper) -> str:
     root = pki.authority("Corp Root")
     keeper.trusts(root)
@@ -694,6 +710,14 @@ def old_protocol(keeper: Keeper) -> str:
 
 def names_old_protocol(findings: Sequence[Finding], keeper: Keeper) -> None:
     assert findings[0].protocol == "TLSv1.1"
+
+
+def old_protocol_exempt(keeper: Keeper) -> str:
+    """Nobody vouches for it, which is nobody's business."""
+    url = old_protocol(keeper)
+    keeper.settings.clear()
+    keeper.trusted_hosts = ("localhost",)
+    return url
 
 
 def old_cipher(keeper: Keeper) -> str:
@@ -724,6 +748,9 @@ HANDSHAKES = (
         names_client_flag,
     ),
     Animal("nginx-400", like_nginx, (Cause.CLIENT_CERT_REQUIRED,)),
+    Animal(
+        "old-protocol-exempt", old_protocol_exempt, (Cause.PROTOCOL_VERSION,), names_old_protocol
+    ),
     Animal("old-protocol", old_protocol, (Cause.PROTOCOL_VERSION,), names_old_protocol),
     Animal("old-cipher", old_cipher, (Cause.NO_SHARED_CIPHER,), names_old_cipher),
 )
@@ -954,7 +981,11 @@ ROUTES = (
         on_the_proxy,
     ),
     Animal(
-        "proxy-no-anchors", proxy_and_no_anchors, (Cause.BAD_BUNDLE, Cause.PROXY_TLS), names_bundle
+        "proxy-no-anchors",
+        proxy_and_no_anchors,
+        (Cause.BAD_BUNDLE, Cause.PROXY_TLS),
+        names_bundle,
+        told=(Cause.BAD_BUNDLE,),
     ),
     Animal("proxy-expired", proxy_expired, (Cause.PROXY_TLS, Cause.EXPIRED), on_the_proxy),
     Animal("behind-tls-proxy", behind_tls_proxy, (Cause.EXPIRED,), expired_leaf_date),
@@ -966,4 +997,66 @@ ROUTES = (
     ),
     Animal("log-in", must_log_in, (Cause.CAPTIVE_PORTAL,)),
     Animal("bad-bundle", bad_bundle, (Cause.BAD_BUNDLE,), names_bundle),
+)
+
+
+# --------------------------------------------------------------------------------------------
+# What only a command meets: the handshake passes, or nobody is asked
+
+
+def answering(response: Response) -> Callable[[Keeper], str]:
+    """A trusted server that gives everybody this answer."""
+
+    def build(keeper: Keeper) -> str:
+        root = pki.authority("Corp Root")
+        keeper.trusts(root)
+        return keeper.serves(root.leaf("localhost"), lambda _: response)
+
+    return build
+
+
+def plain_address(keeper: Keeper) -> str:
+    return "http://index.example/simple/"
+
+
+def no_store(keeper: Keeper) -> str:
+    """A container without certificates, in which the system's store was asked for."""
+    folder = keeper.folder / "certs"
+    folder.mkdir()
+    (keeper.folder / "none.pem").touch()
+    keeper.environ |= {
+        "SSL_CERT_FILE": str(keeper.folder / "none.pem"),
+        "SSL_CERT_DIR": str(folder),
+    }
+    patch = keeper.stack.enter_context(pytest.MonkeyPatch.context())
+    patch.setattr("kedge.trust.system.CA_FILE_CANDIDATES", ())
+    flag = Origin(OriginKind.COMMAND_LINE, "--use-feature=truststore")
+    keeper.settings["truststore"] = Sourced(True, flag)
+    return "https://localhost/simple/"
+
+
+SIGN_IN = b"""<!DOCTYPE html><html><head><title>Hotel Wi-Fi</title></head>
+<body><form action="/login"><input name="room"></form></body></html>"""
+
+COMMANDS = (
+    Animal(
+        "to-http",
+        answering(Response(302, b"", {"Location": "http://files.example/x/"})),
+        (Cause.INSECURE_REDIRECT,),
+    ),
+    Animal(
+        "sign-in",
+        answering(Response(200, SIGN_IN, {"Content-Type": "text/html"})),
+        (Cause.NOT_AN_INDEX,),
+    ),
+    Animal(
+        "pdf",
+        answering(Response(200, b"%PDF-1.7", {"Content-Type": "application/pdf"})),
+        (Cause.NOT_AN_INDEX,),
+    ),
+    Animal("hangs-up", answering(Response(hang_up=True)), (Cause.CONNECTION_CUT,)),
+    Animal("mute", answering(Response(delay=12)), (Cause.TIMEOUT,)),
+    Animal("nginx-400-own", like_nginx_unconvinced, (Cause.CLIENT_CERT_REJECTED,)),
+    Animal("plain-address", plain_address, (Cause.NOT_TLS,)),
+    Animal("no-store", no_store, (Cause.EMPTY_SYSTEM_STORE,)),
 )

@@ -16,7 +16,7 @@ from kedge.classes import frozen, replace
 from kedge.cli.console import Console, columns_of, wants_color
 from kedge.cli.failure import show_error, show_unexpected
 from kedge.cli.main import discard_stdout, version_line
-from kedge.errors import KedgeError, TlsError
+from kedge.errors import KedgeError
 from kedge.model import Sourced
 from kedge.settings import commands
 from kedge.settings import options as table
@@ -113,10 +113,10 @@ def _run(
     module = importlib.import_module(_MODULES[words.command or ""])
     try:
         code: int = module.run(job)
-    except TlsError as error:
+    except KedgeError as error:
         from kedge.cli.diagnosis import diagnosis_of
 
-        show_error(error, console, diagnosis=diagnosis_of(error, job, argv))
+        show_error(error, console, diagnosis=diagnosis_of(error, job))
         return error.exit_code
     return code
 

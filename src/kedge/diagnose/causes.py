@@ -28,7 +28,7 @@ def find_causes(evidence: Evidence) -> tuple[Finding, ...]:
     """
     findings: list[Finding] = []
     decided = evidence.decided
-    sound = decided is not None and decided.passed
+    sound = evidence.unverified or (decided is not None and decided.passed)
     for rule in _RULES if sound else (*_RULES, *_CERTIFICATE_RULES):
         for finding in rule(evidence):
             if all(finding.cause is not known.cause for known in findings):

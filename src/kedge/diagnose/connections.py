@@ -29,6 +29,7 @@ def of_source(error: TrustError, hop: Hop = Hop.SERVER) -> Finding | None:
                 path=error.path,
                 origin=error.origin,
                 reason=error.message,
+                advice=error.hint or "",
             )
         case EmptySystemStoreError():
             places = ", ".join(error.looked_in)

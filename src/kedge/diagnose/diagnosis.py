@@ -1,35 +1,43 @@
 """From an error, or a URL, to a diagnosis: the one entry for commands.
 
 It contacts the peer of the error and its proxy, once each for the probe and once for each choice
-of anchors; for an error that came before the network, nobody.
+of anchors, and the other configured hosts where an unknown issuer is to be compared; for an error
+that came before the network, nobody.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kedge.diagnose.causes import find_causes
 from kedge.diagnose.commands import User
 from kedge.diagnose.connections import of_source
-from kedge.diagnose.evidence import Cause, Finding, Neighbour
+from kedge.diagnose.evidence import Cause, Evidence, Finding, Neighbour
 from kedge.diagnose.examine import Examination, Surroundings, examine, examine_proxy
-from kedge.diagnose.operators import CHECKS
-from kedge.diagnose.remedies import Remedy, RemedyKind, find_remedies, mend_source
+from kedge.diagnose.remedies import find_remedies, mend_source, refused_address
 from kedge.diagnose.report import Diagnosis
+from kedge.diagnose.wire import Trouble
 from kedge.errors import (
     BundleError,
     ConnectionFailedError,
+    ConnectionTimeoutError,
     EmptySystemStoreError,
     HttpStatusError,
+    InsecureLocationError,
+    InsecureRedirectError,
     KedgeError,
-    PageError,
+    NotAnIndexError,
     VerificationError,
 )
-from kedge.model import Hop, NetworkOrigin, redact_url, strip_userinfo
+from kedge.model import Hop, redact_url, strip_userinfo
+from kedge.transport.locations import locate
 from kedge.transport.proxies import Proxy
 
 #: Statuses that may be about the connection: nginx's about client certificates, and RFC 6585's 511.
 _ABOUT_THE_CONNECTION = frozenset({400, 407, 495, 496, 511})
+#: Seconds for a second look at what has just been waited for in vain.
+_ENOUGH = 2.0
 
 
 def diagnose(
@@ -47,22 +55,33 @@ def diagnose(
     """
     match error:
         case BundleError() | EmptySystemStoreError():
-            finding = of_source(error)
-            findings = (finding,) if finding else ()
-            remedies = tuple(remedy for each in findings for remedy in mend_source(each, user))
-            return Diagnosis(
-                url="", decision=surroundings.decision, findings=findings, remedies=remedies
-            )
+            return _of_source(error, surroundings, user)
+        case VerificationError():
+            found = _examined(error.url, surroundings, error.verify_code, neighbours)
+            return _concluded(error.url, found, surroundings, user)
+        case ConnectionTimeoutError():
+            brief = replace(surroundings, limit=min(surroundings.limit, _ENOUGH))
+            found = _examined(error.url, brief, None, neighbours)
+            return _concluded(error.url, _with(found, _cut_later), surroundings, user)
         case ConnectionFailedError():
-            code = error.verify_code if isinstance(error, VerificationError) else None
-            return diagnose_url(
-                error.url, surroundings, user, verify_code=code, neighbours=neighbours
-            )
+            found = _examined(error.url, surroundings, None, neighbours)
+            return _concluded(error.url, _with(found, _cut_later), surroundings, user)
         case HttpStatusError() if error.status in _ABOUT_THE_CONNECTION:
-            found = diagnose_url(error.url, surroundings, user, neighbours=neighbours)
-            return found if found.findings else None
-        case PageError():
-            return _not_an_index(error, surroundings)
+            found = _examined(error.url, surroundings, None, neighbours)
+            return _concluded(error.url, found, surroundings, user) if found.findings else None
+        case NotAnIndexError() if error.url.startswith(("http://", "https://")):
+            known = diagnose_url(error.url, surroundings, user, neighbours=neighbours)
+            return no_index(known, error, user)
+        case InsecureRedirectError():
+            return _before_connecting(
+                error.url,
+                Finding(cause=Cause.INSECURE_REDIRECT, url=error.target),
+                surroundings,
+                user,
+            )
+        case InsecureLocationError():
+            plain = Finding(cause=Cause.NOT_TLS, url=error.url)
+            return _before_connecting(error.url, plain, surroundings, user)
         case _:
             return None
 
@@ -72,14 +91,11 @@ def diagnose_url(
     surroundings: Surroundings,
     user: User,
     *,
-    verify_code: int | None = None,
     neighbours: tuple[Neighbour, ...] = (),
 ) -> Diagnosis:
     """The same for a URL of which no failure is known. Credentials in it are not used."""
-    examination = examine(
-        strip_userinfo(url), surroundings, verify_code=verify_code, neighbours=neighbours
-    )
-    return _concluded(url, examination, surroundings, user)
+    found = _examined(url, surroundings, None, neighbours)
+    return _concluded(url, found, surroundings, user)
 
 
 def diagnose_proxy(proxy: Proxy, surroundings: Surroundings, user: User) -> Diagnosis:
@@ -95,6 +111,12 @@ def beside(diagnosis: Diagnosis, neighbours: tuple[Neighbour, ...], user: User) 
     findings = find_causes(evidence)
     remedies = find_remedies(findings, evidence, user)
     return replace(diagnosis, evidence=evidence, findings=findings, remedies=remedies)
+
+
+def _examined(
+    url: str, surroundings: Surroundings, code: int | None, neighbours: tuple[Neighbour, ...]
+) -> Examination:
+    return examine(strip_userinfo(url), surroundings, verify_code=code, neighbours=neighbours)
 
 
 def _concluded(
@@ -116,17 +138,52 @@ def _concluded(
     )
 
 
-def _not_an_index(error: PageError, surroundings: Surroundings) -> Diagnosis | None:
-    try:
-        peer = NetworkOrigin.of(error.url)
-    except ValueError:
-        return None  # a file, or a folder
-    finding = Finding(cause=Cause.NOT_AN_INDEX, name=peer.host, url=error.url)
-    remedy = Remedy(kind=RemedyKind.CHECK, what=CHECKS[Cause.NOT_AN_INDEX](finding))
+def _with(found: Examination, rule: Callable[[Evidence], Iterator[Finding]]) -> Examination:
+    """The examination with what only the failed command could know."""
+    return replace(found, findings=(*found.findings, *rule(found.evidence)))
+
+
+def _cut_later(evidence: Evidence) -> Iterator[Finding]:
+    """The handshake is through, and then comes nothing, or the end: a command met the same."""
+    decided = evidence.decided
+    after = decided.after if decided is not None else evidence.capture.after
+    cause = {Trouble.TIMEOUT: Cause.TIMEOUT, Trouble.CUT: Cause.CONNECTION_CUT}.get(
+        after.trouble if after is not None else Trouble.ALERT
+    )
+    if cause is not None and evidence.capture.failure is None:
+        yield Finding(cause=cause, hop=evidence.place.hop, name=evidence.place.origin.hostport)
+
+
+def no_index(diagnosis: Diagnosis, error: NotAnIndexError, user: User) -> Diagnosis:
+    """The diagnosis with what the index's answer showed; nobody is contacted."""
+    evidence = diagnosis.evidence
+    if evidence is None:
+        return diagnosis
+    found = Finding(cause=Cause.NOT_AN_INDEX, name=evidence.host, url=error.url)
+    findings = (*diagnosis.findings, found)
+    remedies = find_remedies(findings, evidence, user)
+    return replace(diagnosis, findings=findings, remedies=remedies, sound=False)
+
+
+def _of_source(
+    error: BundleError | EmptySystemStoreError, surroundings: Surroundings, user: User
+) -> Diagnosis:
+    finding = of_source(error)
+    findings = (finding,) if finding else ()
+    remedies = tuple(remedy for each in findings for remedy in mend_source(each, user))
+    return Diagnosis(url="", decision=surroundings.decision, findings=findings, remedies=remedies)
+
+
+def _before_connecting(
+    url: str, finding: Finding, surroundings: Surroundings, user: User
+) -> Diagnosis:
+    """What is refused for its address alone: there is nobody to ask more."""
+    peer = locate(url).origin
+    named = replace(finding, name=peer.host)
     return Diagnosis(
-        url=error.url,
+        url=url,
         decision=surroundings.decision,
-        findings=(finding,),
-        remedies=(remedy,),
+        findings=(named,),
+        remedies=tuple(refused_address(named, peer, user)),
         peer=peer,
     )

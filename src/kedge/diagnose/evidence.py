@@ -71,7 +71,8 @@ class Finding:
     local anchors that contradict what was presented (the same name, another key) or are at fault
     themselves. ``name`` is the host or the name that does not fit, ``issuer`` the issuer that is
     missing or unknown (RFC 4514), ``product`` who makes the interceptor. ``path`` and ``origin``
-    are the file and the setting to look at. ``skew`` is how far this machine's clock is ahead.
+    are the file and the setting to look at, ``advice`` what mends them. ``skew`` is how far this
+    machine's clock is ahead.
     ``certain`` is false where the evidence fits another cause as well.
     """
 
@@ -93,6 +94,7 @@ class Finding:
     origin: Origin | None = None
     said: bytes = b""
     reason: str = ""
+    advice: str = ""
     skew: timedelta | None = None
     certain: bool = True
 
@@ -112,7 +114,8 @@ class Evidence:
     ``now`` is this machine's clock in UTC when the chain was captured, ``server_time`` what the
     peer's ``Date`` header said then. ``verify_code`` is what the failed command met, for where
     the probe met nothing. ``client_cert`` is the setting of the certificate that was presented,
-    ``proxy`` the proxy on the way, also where it is the peer itself.
+    ``proxy`` the proxy on the way, also where it is the peer itself. ``exempt`` is the
+    ``--trusted-host`` by which the server's certificate is not looked at.
     """
 
     place: Place
@@ -125,6 +128,12 @@ class Evidence:
     client_cert: Origin | None = None
     proxy: Proxy | None = None
     neighbours: tuple[Neighbour, ...] = ()
+    exempt: Origin | None = None
+
+    @property
+    def unverified(self) -> bool:
+        """Whether there is nothing to verify here: plain HTTP, or an exempt host."""
+        return self.exempt is not None or self.place.origin.scheme != "https"
 
     @property
     def host(self) -> str:

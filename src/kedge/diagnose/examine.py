@@ -20,7 +20,7 @@ from kedge.diagnose.comparison import Contender, Role, Terms, compare, contender
 from kedge.diagnose.evidence import Evidence, Finding, Neighbour
 from kedge.diagnose.route import Place
 from kedge.errors import TrustError
-from kedge.model import Hop, NetworkOrigin, Sourced, StoreKind, TrustDecision
+from kedge.model import Hop, NetworkOrigin, Origin, Sourced, StoreKind, TrustDecision
 from kedge.transport.locations import locate
 from kedge.transport.proxies import (
     Proxy,
@@ -28,6 +28,7 @@ from kedge.transport.proxies import (
     keeps_to_this_machine,
     read_system_proxies,
 )
+from kedge.transport.trusted_hosts import TrustedHosts
 
 
 def _utc_now() -> datetime:
@@ -40,8 +41,9 @@ class Surroundings:
 
     ``proxy`` is ``--proxy``; ``environ`` the process environment as it was snapshot.
     ``client_cert`` is presented to ``client_origins`` alone, over verified connections, and never
-    where a proxy is the peer. ``limit`` bounds the probe, and the comparison after it, in seconds
-    each. ``clock`` is asked for this machine's time, in UTC.
+    where a proxy is the peer. ``trusted_hosts`` are the values of ``--trusted-host``. ``limit``
+    bounds the probe, and the comparison after it, in seconds each. ``clock`` is asked for this
+    machine's time, in UTC.
     """
 
     decision: TrustDecision
@@ -49,6 +51,7 @@ class Surroundings:
     proxy: Sourced[str] | None = None
     client_cert: trust.ClientCertificate | None = field(default=None, repr=False)
     client_origins: frozenset[NetworkOrigin] = frozenset()
+    trusted_hosts: tuple[Sourced[str], ...] = ()
     limit: float = 6.0
     clock: Callable[[], datetime] = _utc_now
 
@@ -62,8 +65,11 @@ class Examination:
 
     @property
     def sound(self) -> bool:
-        """Whether the peer was verified with what was decided, and nothing is wrong."""
-        decided = self.evidence.decided
+        """Whether the peer was verified with what was decided, where it has to be, and nothing is
+        wrong."""
+        evidence, decided = self.evidence, self.evidence.decided
+        if evidence.unverified:
+            return evidence.capture.failure is None and not self.findings
         return decided is not None and decided.passed and not self.findings
 
     @property
@@ -99,7 +105,14 @@ def examine_proxy(proxy: Proxy, surroundings: Surroundings) -> Examination:
 def proxy_for(origin: NetworkOrigin, surroundings: Surroundings) -> Proxy | None:
     """The proxy on an install's way to that origin; raises as :func:`examine` does."""
     table = ProxyTable.decide(surroundings.proxy, surroundings.environ, read_system_proxies())
-    return None if keeps_to_this_machine(origin) else table.choose(origin)
+    exempt = exempt_by(origin, surroundings) is not None
+    return None if keeps_to_this_machine(origin) and not exempt else table.choose(origin)
+
+
+def exempt_by(origin: NetworkOrigin, surroundings: Surroundings) -> Origin | None:
+    """The ``--trusted-host`` by which that server's certificate is not looked at."""
+    found = TrustedHosts.parse(surroundings.trusted_hosts).find(origin)
+    return found.origin if found else None
 
 
 def _examine(
@@ -132,14 +145,18 @@ def _examine(
         place=captured.place,
         capture=captured,
         chain=terms.chain,
-        verdicts=compare(_worth_trying(captured, surroundings.decision, terms), terms),
+        verdicts=(),
         now=now,
         server_time=_server_time(captured),
         verify_code=verify_code,
         client_cert=client.origin if client else None,
         proxy=proxy,
         neighbours=neighbours,
+        exempt=exempt_by(place.origin, surroundings) if captured.hop is Hop.SERVER else None,
     )
+    if not evidence.unverified:
+        tried = compare(_worth_trying(captured, surroundings.decision, terms), terms)
+        evidence = replace(evidence, verdicts=tried)
     findings = find_causes(evidence)
     if not findings and _asks_truststore(evidence):
         repeated = (Contender(Role.TRUSTSTORE, surroundings.decision),)
@@ -161,8 +178,6 @@ def _worth_trying(
     captured: Capture, decision: TrustDecision, terms: Terms
 ) -> tuple[Contender, ...]:
     """No anchor mends a handshake that fails unverified; a client certificate may."""
-    if captured.place.origin.scheme != "https":
-        return ()
     if captured.spoken is not None:
         return contenders(decision)
     if terms.client_cert is not None and captured.wants_client_certificate:

@@ -8,7 +8,7 @@ it does not come at all. Where only the operator can mend it, there is a sentenc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from kedge.diagnose.commands import (
 from kedge.diagnose.comparison import Role
 from kedge.diagnose.evidence import Cause, Evidence, Finding
 from kedge.diagnose.names import is_public
-from kedge.model import Hop, OriginKind, StoreKind, TrustDecision
+from kedge.model import Hop, NetworkOrigin, OriginKind, StoreKind, TrustDecision
 
 if TYPE_CHECKING:
     from kedge.diagnose.chain import CertificateFacts
@@ -85,12 +85,20 @@ def find_remedies(
     """What can be done, best first; without findings, whom to ask, where that is known."""
     if not findings:
         return tuple(_ask(evidence))
-    return (
+    found = (
         *_other_anchors(findings, evidence, user),
         *_local(findings, evidence, user),
         *_operator(findings, evidence),
         *_lowering(findings, evidence, user),
     )
+    return tuple(_with_passwords(remedy) for remedy in found)
+
+
+def _with_passwords(remedy: Remedy) -> Remedy:
+    """A command that shows ``****`` for a password needs it back."""
+    if not any("****@" in line for line in remedy.commands):
+        return remedy
+    return replace(remedy, first=(*remedy.first, "Put your own words in the place of ****."))
 
 
 # --------------------------------------------------------------------------------------------
@@ -213,6 +221,11 @@ def _to_certifi(change: Change, decision: TrustDecision) -> Change:
     system = next((each for each in decision.sources if each.kind is StoreKind.SYSTEM), None)
     if system is None:
         return change
+    return _without_system(change)
+
+
+def _without_system(change: Change) -> Change:
+    """Wherever the truststore flag was given: the other one beats it."""
     words = without_switch(change.words, "--use-feature=truststore")
     return Change(words, change.unset, change.edits).adding("--use-deprecated=legacy-certs")
 
@@ -372,12 +385,18 @@ def mend_source(finding: Finding, user: User) -> Iterator[Remedy]:
             "systems).",
             commands=(install, command(user, user.words)) if install else (),
         )
+        yield Remedy(
+            kind=RemedyKind.DROP_SETTING,
+            what="Or do without the system's store, where the certificates are of public CAs.",
+            commands=commands(user, _without_system(Change(user.words))),
+        )
         return
     origin = finding.origin
     yield Remedy(
         kind=RemedyKind.MEND_BUNDLE,
         what=f"Put a sound bundle into {finding.path}, or name another one"
         + (f" ({origin})." if origin else "."),
+        first=(finding.advice,) if finding.advice else (),
         commands=(command(user, user.words),),
     )
     if origin is not None and origin.kind is not OriginKind.DEFAULT:
@@ -388,6 +407,23 @@ def mend_source(finding: Finding, user: User) -> Iterator[Remedy]:
             first=tuple(f"Take out {each}." for each in by_hand(user, change)),
             commands=commands(user, change),
         )
+
+
+def refused_address(finding: Finding, peer: NetworkOrigin, user: User) -> Iterator[Remedy]:
+    """For an address that is refused before anybody is asked."""
+    if finding.cause is Cause.NOT_TLS:
+        yield Remedy(
+            kind=RemedyKind.CHECK,
+            what=f"Where {finding.name} offers https, write its address with https://.",
+        )
+        if not is_public(peer.host):
+            yield _trust_blindly(peer, user)
+        return
+    yield Remedy(
+        kind=RemedyKind.TELL_OPERATOR,
+        what="Only whoever runs the server can mend this. Send them:",
+        to_operator=operators.SENTENCES[finding.cause](finding, peer.hostport),
+    )
 
 
 _CLOCKS = {
@@ -515,15 +551,17 @@ def _lowering(findings: tuple[Finding, ...], evidence: Evidence, user: User) -> 
     spoken = evidence.capture.spoken is not None  # the same context, unverified, got through
     own = {finding.cause for finding in findings} <= _MAY_BE_LOWERED
     mended = any(verdict.passed for verdict in evidence.verdicts)
-    if evidence.place.hop is Hop.PROXY or not spoken or not own or mended:
+    if evidence.place.hop is Hop.PROXY or not spoken or not own or mended or evidence.unverified:
         return
     if is_public(evidence.host):
         return
-    origin = evidence.place.origin
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    yield Remedy(
+    yield _trust_blindly(evidence.place.origin, user)
+
+
+def _trust_blindly(origin: NetworkOrigin, user: User) -> Remedy:
+    return Remedy(
         kind=RemedyKind.TRUST_HOST,
         what=f"Last of all: do not verify {origin.hostport} at all.",
-        commands=(_with(user, "--trusted-host", f"{host}:{origin.port}"),),
+        commands=(_with(user, "--trusted-host", origin.hostport),),
         risk=f"Whoever is on the way can pass for {origin.hostport} and have any code installed.",
     )

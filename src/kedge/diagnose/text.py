@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING
 from kedge.diagnose import sentences
 from kedge.diagnose.commands import command
 from kedge.diagnose.comparison import Role, anchors_of
+from kedge.diagnose.said import causes_said, names
 
 if TYPE_CHECKING:
     from kedge.diagnose.chain import CertificateFacts, Chain
     from kedge.diagnose.commands import User
     from kedge.diagnose.comparison import Verdict
+    from kedge.diagnose.evidence import Cause
     from kedge.diagnose.remedies import Remedy
     from kedge.diagnose.report import Diagnosis
+    from kedge.errors import KedgeError
 
 #: A chain that is longer than any honest one is cut here, and a name here.
 _CERTIFICATES, _NAME = 6, 200
@@ -59,21 +62,30 @@ class Line:
 _BLANK = Line("")
 
 
-def lines(diagnosis: Diagnosis, user: User | None = None) -> Iterator[str]:
+def lines(
+    diagnosis: Diagnosis, user: User | None = None, *, after: KedgeError | None = None
+) -> Iterator[str]:
     """The whole report as plain text, a line at a time, as wide as its words are.
 
-    With ``user`` it ends with the commands that print the pages about the causes.
+    With ``user`` it ends with the commands that print the pages about the causes. ``after`` is
+    the error whose sentence stands right above: what that says is not said again.
     """
-    return (str(line) for line in layout(diagnosis, user))
+    return (str(line) for line in layout(diagnosis, user, after=after))
 
 
-def layout(diagnosis: Diagnosis, user: User | None = None) -> Iterator[Line]:
+def layout(
+    diagnosis: Diagnosis, user: User | None = None, *, after: KedgeError | None = None
+) -> Iterator[Line]:
     """The same, to be wrapped and painted."""
-    yield from _headline(diagnosis)
+    if diagnosis.sound and after is not None:
+        yield from _passed(diagnosis)
+        return
+    if not names(after, diagnosis.peer, diagnosis.hop):
+        yield from _headline(diagnosis)
     yield from _trusted(diagnosis)
     yield from _presented(diagnosis)
     yield from _tried(diagnosis)
-    yield from _causes(diagnosis)
+    yield from _causes(diagnosis, causes_said(after))
     for number, remedy in enumerate(diagnosis.remedies, start=1):
         yield from _remedy(number, remedy)
     if user is not None and diagnosis.findings:
@@ -96,7 +108,17 @@ def _headline(diagnosis: Diagnosis) -> Iterator[Line]:
         yield Line(f"{peer}, for {diagnosis.url}", "Failed: ")
 
 
+def _passed(diagnosis: Diagnosis) -> Iterator[Line]:
+    """What stopped the command does not stop who comes next."""
+    peer = diagnosis.peer.hostport if diagnosis.peer else "it"
+    yield Line(f"{peer} answers now, and nothing is wrong with the connection.", "Looked again: ")
+    yield Line("Run the command again; --timeout and --retries make it more patient.")
+
+
 def _trusted(diagnosis: Diagnosis) -> Iterator[Line]:
+    evidence = diagnosis.evidence
+    if evidence is not None and evidence.exempt is not None:
+        yield Line(f"{evidence.host}, because of {evidence.exempt}", "Not verified: ")
     yield Line(str(diagnosis.decision), "Trusted: ")
     for lost in diagnosis.decision.overridden:
         setting = f"{lost.setting.value} ({lost.setting.origin}), because of {lost.by}"
@@ -173,11 +195,12 @@ def _told(verdicts: tuple[Verdict, ...]) -> Iterator[Verdict]:
 # Causes and remedies
 
 
-def _causes(diagnosis: Diagnosis) -> Iterator[Line]:
+def _causes(diagnosis: Diagnosis, said: frozenset[Cause]) -> Iterator[Line]:
     for finding in diagnosis.findings:
         yield _BLANK
         yield Line(finding.cause.value, "Cause: ")
-        yield Line(sentences.sentence(finding), indent=2)
+        if finding.cause not in said:
+            yield Line(sentences.sentence(finding), indent=2)
     if not diagnosis.findings and not diagnosis.sound:
         yield _BLANK
         yield Line("none that is known here explains it.", "Cause: ")

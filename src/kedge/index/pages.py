@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kedge.classes import frozen
-from kedge.errors import PageError
+from kedge.errors import NotAnIndexError, PageError
 from kedge.index.files import SDIST_EXTENSIONS
 from kedge.index.links import Link
 from kedge.index.simple_json import NotSimpleJsonError, parse_json
@@ -53,8 +53,9 @@ def content_type(headers: Mapping[str, str]) -> tuple[str, str | None]:
 def read_page(url: str, headers: Mapping[str, str], body: bytes) -> Page:
     """Read an answer of an index.
 
-    ``url`` is where it finally came from. Raises :class:`~kedge.errors.PageError` where it is not
-    an index page, or of a version (PEP 629) whose meaning is unknown; the message names what came.
+    ``url`` is where it finally came from. Raises :class:`~kedge.errors.NotAnIndexError` where it
+    is not an index page, naming what came, and :class:`~kedge.errors.PageError` where it is of a
+    version (PEP 629) whose meaning is unknown.
     """
     kind, charset = content_type(headers)
     if kind == JSON:
@@ -132,8 +133,8 @@ def _titled(page: HtmlPage) -> str:
     return f"an HTML page entitled {page.title!r}" if page.title else "an HTML page"
 
 
-def _not_an_index(url: str, what: str) -> PageError:
-    return PageError(
+def _not_an_index(url: str, what: str) -> NotAnIndexError:
+    return NotAnIndexError(
         f"{redact_url(url)} is not an index page: {what}.",
         url=url,
         hint="Check the address in a browser: an index's usually ends in /simple/, and a network "

@@ -6,13 +6,14 @@ is made at once: it costs nothing, and every report carries it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge.errors import KedgeError
-from kedge.model import Hashes, Sourced, TrustDecision
+from kedge.model import Configured, Hashes, Sourced, TrustDecision
 from kedge.pipeline.identity import client_certificate
 from kedge.settings import options as table
 from kedge.transport import Download, Response, TransportOptions, open_session
@@ -125,8 +126,21 @@ class Connection:
     def __enter__(self) -> Connection:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, KedgeError):
+            error.configured = self.configured
         self.close()
+
+    @property
+    def configured(self) -> Configured:
+        """Whom to ask, as far as it is known by now."""
+        from kedge.transport.locations import locate
+
+        origins = []
+        for url in self._index_urls:
+            with contextlib.suppress(KedgeError):  # a folder, or no URL at all
+                origins.append(locate(url.value).origin)
+        return Configured(frozenset(origins), self._trusted_hosts)
 
     def _open(self) -> Session:
         from kedge import trust

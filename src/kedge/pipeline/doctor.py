@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from kedge.classes import field, frozen, mutable, replace
 from kedge.diagnose.checkup import Checkup, Part, Peer, Remark, RemarkCode, remarks_on, with_remarks
-from kedge.diagnose.diagnosis import beside, diagnose, diagnose_proxy, diagnose_url
+from kedge.diagnose.diagnosis import beside, diagnose_proxy, diagnose_url, no_index
 from kedge.diagnose.evidence import Neighbour
 from kedge.errors import (
     ConnectionFailedError,
     HttpStatusError,
     KedgeError,
-    PageError,
+    NotAnIndexError,
     RangesUnsupportedError,
     TrustError,
     UsageError,
@@ -325,8 +325,8 @@ def _side_by_side(met: list[_Met], user: User) -> list[_Met]:
 def _peer(met: _Met, trusted: TrustedHosts, surroundings: Surroundings, user: User) -> Peer:
     target, diagnosis = met.target, met.diagnosis
     exempt = trusted.find(target.origin)
-    if isinstance(met.failure, PageError):
-        diagnosis = _not_an_index(met.failure, diagnosis, surroundings, user)
+    if isinstance(met.failure, NotAnIndexError):
+        diagnosis = no_index(diagnosis, met.failure, user)
     open_to_all = exempt is not None or target.origin.scheme == "http"
     capture = diagnosis.evidence.capture if diagnosis.evidence else None
     connected = capture is not None and capture.failure is None
@@ -350,21 +350,6 @@ def _peer(met: _Met, trusted: TrustedHosts, surroundings: Surroundings, user: Us
     )
 
 
-def _not_an_index(
-    error: PageError, diagnosis: Diagnosis, surroundings: Surroundings, user: User
-) -> Diagnosis:
-    """The same with that cause, and what to do about it."""
-    told = diagnose(error, surroundings, user)
-    if told is None:
-        return diagnosis
-    return replace(
-        diagnosis,
-        findings=(*diagnosis.findings, *told.findings),
-        remedies=(*diagnosis.remedies, *told.remedies),
-        sound=False,
-    )
-
-
 def _exemption(exempt: TrustedHost | None) -> Iterator[Remark]:
     if exempt is not None:
         yield Remark(
@@ -375,7 +360,7 @@ def _exemption(exempt: TrustedHost | None) -> Iterator[Remark]:
 
 def _of_failure(failure: KedgeError | None, diagnosis: Diagnosis) -> Iterator[Remark]:
     """What an install would end with, unless the diagnosis explains it."""
-    if failure is None or isinstance(failure, PageError):
+    if failure is None or isinstance(failure, NotAnIndexError):
         return
     code, blocks = RemarkCode.FAILED, True
     if isinstance(failure, HttpStatusError):

@@ -21,7 +21,7 @@ import requests
 from urllib3 import BaseHTTPResponse
 
 from kedge.classes import field, frozen, mutable
-from kedge.errors import RedirectError, TransportError
+from kedge.errors import InsecureRedirectError, RedirectError, TransportError
 from kedge.model import TrustDecision, redact_url
 from kedge.transport.auth import (
     Credentials,
@@ -254,9 +254,10 @@ def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> di
 def refuse_downgrade(source: Location, target: Location) -> None:
     """No redirect from https to http, wherever it leads: the chain is as strong as each link."""
     if source.origin.scheme == "https" and target.origin.scheme == "http":
-        raise RedirectError(
+        raise InsecureRedirectError(
             f"{source.url} redirects from https to {target.url}, which is refused.",
             url=source.url,
+            target=target.url,
             hint="The server's operator has to name an https:// address there.",
         )
 

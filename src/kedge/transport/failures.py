@@ -207,7 +207,8 @@ def _tunnel_failed(exc: TunnelError, call: Call, *, timed_out: bool) -> KedgeErr
         )
     if exc.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return proxy_wants_credentials(call)
-    said = f"answered {exc.status} {exc.reason}".rstrip() if exc.status else f"broke off: {exc}"
+    said = f"answered {exc.status} {exc.reason}" if exc.status else f"broke off: {exc}"
+    said = " ".join(said.split())  # a proxy's own words, line ends included
     return ProxyFailedError(
         f"{_capital(name)} did not open a tunnel to {server}: it {said}.",
         url=call.url,

@@ -1,0 +1,172 @@
+"""Every animal of the zoo from the command line: what is told, once, and how the command ends."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import pytest
+from cryptography.x509.oid import NameOID
+
+from diagnose import zoo
+from diagnose.command_line import Run, Told, install, runner
+from diagnose.zoo import Animal, Keeper
+from kedge.diagnose.evidence import Cause
+from kedge.model import PYPI_HOSTS, NetworkOrigin
+from support import pki
+
+Specifics = Callable[[Keeper], Sequence[str]]
+
+
+def nothing(keeper: Keeper) -> Sequence[str]:
+    return ()
+
+
+def named(key: str, *more: str) -> Specifics:
+    """The certificate's name and fingerprint, and what else."""
+
+    def specifics(keeper: Keeper) -> Sequence[str]:
+        certificate = keeper.notes[key]
+        return (common_name(certificate), fingerprint(certificate), *more)
+
+    return specifics
+
+
+def ends(key: str) -> Specifics:
+    return lambda keeper: (minute(keeper.notes[key].certificate.not_valid_after_utc),)
+
+
+def begins(key: str) -> Specifics:
+    return lambda keeper: (minute(keeper.notes[key].certificate.not_valid_before_utc),)
+
+
+def words(*given: str) -> Specifics:
+    return lambda keeper: given
+
+
+def proxy(*more: str) -> Specifics:
+    """The proxy's address and the setting that names it."""
+
+    def specifics(keeper: Keeper) -> Sequence[str]:
+        assert keeper.proxy is not None
+        return (NetworkOrigin.of(keeper.proxy.value).hostport, "--proxy", *more)
+
+    return specifics
+
+
+def minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def common_name(certificate: pki.Certificate) -> str:
+    (name,) = certificate.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(name.value)
+
+
+def fingerprint(certificate: pki.Certificate) -> str:
+    return ":".join(re.findall("..", certificate.fingerprint)).upper()
+
+
+#: What must stand there beside the code: which certificate, date, name, issuer, file, setting.
+SPECIFICS: dict[str, Specifics] = {
+    "private-root-presented": named("root"),
+    "stale-bundle": named("new", "stale.pem", "another key"),
+    "zscaler": words("Zscaler Root CA", PYPI_HOSTS[0]),
+    "self-signed": named("leaf"),
+    "missing-aia": words("Corp Issuing", zoo.AIA_URL),
+    "missing-known": words("bridge.pem", "REQUESTS_CA_BUNDLE"),
+    "rekeyed": named("old", "Corp Issuing"),
+    "expired": ends("leaf"),
+    "expired-intermediate": named("issuing"),
+    "expired-anchor": ends("root"),
+    "not-yet": begins("leaf"),
+    "clock-slow": words("10 days behind"),
+    "name": words("other.example", "localhost"),
+    "not-a-ca": named("issuing"),
+    "constraints": named("issuing", "localhost"),
+    "critical": named("leaf", "1.3.6.1.4.1.99999.7"),
+    "wrong-purpose": named("leaf", "serverAuth"),
+    "weak-key": named("leaf", "RSA 1024"),
+    "weak-signature": named("leaf", "SHA-1"),
+    "strict": words("--strict-certs"),
+    "old-protocol": words("TLS 1.1"),
+    "old-protocol-exempt": words("TLS 1.1", "--trusted-host"),
+    "old-cipher": words("CAMELLIA256-SHA"),
+    "alert-40": words("alert 40"),
+    "client-1.3": words("--client-cert"),
+    "client-refused-1.3": words("--client-cert on the command line"),
+    "nginx-400-own": words("--client-cert on the command line", "400"),
+    "ssh": words("SSH-2.0-OpenSSH_9.9"),
+    "proxy-407": proxy("407"),
+    "proxy-403": proxy("403"),
+    "proxy-gone": proxy("refused"),
+    "proxy-untrusted": proxy("Proxy Root"),
+    "portal": words("http://portal.hotel.example.net/login", "index.example"),
+    "sign-in": words("Hotel Wi-Fi", "/simple/demo/"),
+    "pdf": words("application/pdf"),
+    "to-http": words("http://files.example/x/"),
+    "bad-bundle": words("page.pem", "--cert", "HTML"),
+    "no-store": words("none.pem", "--use-feature"),
+    "plain-address": words("http://index.example", "--trusted-host index.example:80"),
+}
+ANIMALS = (*zoo.CERTIFICATES, *zoo.HANDSHAKES, *zoo.ROUTES, *zoo.COMMANDS)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(capsys)
+
+
+def test_every_cause_has_an_animal() -> None:
+    assert {cause for animal in ANIMALS for cause in animal.causes} == set(Cause)
+    assert len(ANIMALS) >= 60
+
+
+@pytest.mark.parametrize("animal", [pytest.param(each, id=each.id) for each in ANIMALS])
+def test_what_is_told(animal: Animal, keeper: Keeper, run: Run) -> None:
+    url = animal.build(keeper)
+    began = time.monotonic()
+    told = install(run, keeper, url)
+    seconds = time.monotonic() - began
+    assert told.code == 1
+    assert told.stdout == ""
+    assert told.causes == tuple(cause.value for cause in animal.told or animal.causes)
+    assert told.stderr.count("error: ") == 1
+    assert "Failed: " not in told.stderr  # which peer it was, the error has said
+    assert _repeated(told) == []
+    for specific in SPECIFICS.get(animal.id, nothing)(keeper):
+        assert specific in told.stderr
+    # Two seconds of patience for the command, two for the second look, and starting up.
+    assert seconds < 8
+
+
+def _repeated(told: Told) -> list[str]:
+    """Sentences that stand there twice, whatever is printed before them."""
+    lines = [line.strip() for line in told.stderr.splitlines()]
+    sentences = [line.partition(": ")[2] or line for line in lines if line.endswith(".")]
+    return [each for each in sentences if sentences.count(each) > 1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "refused",
+        "silent",
+        "hangs-up",
+        "proxy-407",
+        "proxy-gone",
+        "sign-in",
+        "to-http",
+        "bad-bundle",
+    ],
+)
+def test_the_code_alone_follows_where_the_error_has_said_it(
+    name: str, keeper: Keeper, run: Run
+) -> None:
+    animal = next(each for each in ANIMALS if each.id == name)
+    told = install(run, keeper, animal.build(keeper))
+    lines = told.stderr.splitlines()
+    after = lines[lines.index(f"Cause: {animal.causes[0].value}") + 1]
+    assert not after.strip()
