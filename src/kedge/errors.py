@@ -31,6 +31,8 @@
     │   ├── NotFoundError
     │   ├── NeedsBuildError
     │   └── ConflictError
+    ├── SourceError                 sources that cannot or must not be built
+    ├── BuildError                  a build that failed
     ├── WheelError                  a wheel that must not be installed
     ├── TargetError                 the target environment cannot be used
     ├── InstallError                the environment could not be changed (it is as before)
@@ -355,6 +357,37 @@ class ConflictError(ResolutionError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.explanation = tuple(explanation)
+
+
+# --------------------------------------------------------------------------------------------
+# Building
+
+
+class SourceError(KedgeError):
+    """Sources that are no project, or an archive that must not be unpacked. Nothing of it ran."""
+
+    def __init__(self, message: str, *, source: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.source = source
+
+
+class BuildError(KedgeError):
+    """A build that failed, or made something else than it had to.
+
+    ``output`` is what the backend and its children printed, line by line, both streams together.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str,
+        output: Sequence[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.source = source
+        self.output = tuple(output)
 
 
 # --------------------------------------------------------------------------------------------

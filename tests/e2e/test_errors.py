@@ -245,7 +245,7 @@ class TestProjects:
         outcome = kedge("install", "apple", "-c", tmp_path / "limits.txt")
         outcome.failed(1, saying=["apple>=9"])
 
-    def test_a_source_distribution_alone_is_an_honest_error(
+    def test_a_source_distribution_that_only_binary_excludes(
         self, kedge: Kedge, target: Venv
     ) -> None:
         outcome = kedge("install", "fig", "--only-binary", "fig").failed(1, saying=["fig"])

@@ -85,7 +85,7 @@ def test_oldest_python_that_is_supported(python: Python) -> None:
     asked = inspect(python("3.8"))
     assert asked.markers["python_version"] == "3.8"
     assert str(asked.tags[0]).startswith("cp38-cp38-")
-    assert set(asked.schemes) == {"prefix", "user", "home", "custom_prefix"}
+    assert set(asked.schemes) == {"prefix", "user", "home", "custom_prefix", "venv"}
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.6", "3.7"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from kedge.cli.main import main
+from support.building import Shop
 from support.indexes import SimpleIndex
 from support.pki import Authority
 from support.servers import Server
@@ -58,3 +60,22 @@ def run(clean_environ: dict[str, str], server: Server, cache: Path) -> Run:
         return main([*line, *map(str, words)], environ=surroundings)
 
     return run
+
+
+@pytest.fixture
+def shop(
+    clean_environ: dict[str, str],
+    private_ca: Authority,
+    bundle: Path,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Shop]:
+    """An empty index over TLS, whose authority ``PIP_CERT`` names."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    index = SimpleIndex([])
+    environ = {**clean_environ, "PIP_CONFIG_FILE": os.devnull, "PIP_CERT": str(bundle)}
+    with Server(index, certificate=private_ca.leaf("localhost", "127.0.0.1")) as server:
+        yield Shop(index, server, private_ca, environ, cache, temporary)

@@ -4,16 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kedge.errors import RequirementError
 from kedge.model import Hashes, Origin, OriginKind
 from kedge.requirements import (
-    BuildNeededError,
     Requested,
-    RequestedKind,
     UnhashedError,
     hash_checking,
     parse_argument,
-    refuse_builds,
 )
 
 FLAG = Origin(OriginKind.COMMAND_LINE, "--require-hashes")
@@ -100,27 +96,3 @@ def test_who_asked_for_the_mode_is_told() -> None:
     with pytest.raises(UnhashedError) as caught:
         hash_checking([ask("spam==1")], required=FLAG)
     assert "--require-hashes" in (caught.value.hint or "")
-
-
-@pytest.mark.parametrize(
-    ("requested", "kind"),
-    [
-        pytest.param(ask("git+https://u:pw@f.example/x"), RequestedKind.VCS, id="repository"),
-        pytest.param(ask("https://f.example/x.zip"), RequestedKind.SOURCE, id="archive"),
-        pytest.param(
-            ask("git+https://f.example/x#egg=x", editable=True), RequestedKind.VCS, id="editable"
-        ),
-    ],
-)
-def test_what_needs_a_build_is_refused_for_now(requested: Requested, kind: RequestedKind) -> None:
-    with pytest.raises(BuildNeededError) as caught:
-        refuse_builds([ask("spam"), requested])
-    assert isinstance(caught.value, RequirementError)
-    assert (caught.value.requested, caught.value.kind) == (requested, kind)
-    assert caught.value.origin == requested.origin
-    assert "pw" not in str(caught.value)
-    assert ("editable" in caught.value.message) is requested.editable
-
-
-def test_wheels_and_names_need_no_build() -> None:
-    refuse_builds([ask("spam"), ask(WHEEL)])

@@ -1,4 +1,4 @@
-"""What is kept between runs: unpacked wheels, index pages, metadata.
+"""What is kept between runs: unpacked wheels, index pages, metadata, what was built from what.
 
 ``open_cache(directory)`` gives a :class:`Cache`; ``open_cache(None)`` one that lives in a
 temporary folder and goes with it, for the same code to run without a cache. Nothing here
@@ -9,6 +9,7 @@ is simply not stored. Only a wheel that cannot be unpacked into it is an error, 
 installed from anywhere else.
 """
 
+from kedge.cache.built import BuiltStore, built_key
 from kedge.cache.directory import Cache, open_cache
 from kedge.cache.inventory import CacheInfo, Removed
 from kedge.cache.manifest import Manifest, ManifestEntry
@@ -17,6 +18,7 @@ from kedge.cache.pages import CachedPage, PageStore
 from kedge.cache.wheels import Bytecode, CachedWheel, UnpackedWheel, WheelStore
 
 __all__ = [
+    "BuiltStore",
     "Bytecode",
     "Cache",
     "CacheInfo",
@@ -29,5 +31,6 @@ __all__ = [
     "Removed",
     "UnpackedWheel",
     "WheelStore",
+    "built_key",
     "open_cache",
 ]

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from kedge.cache import inventory
 from kedge.cache.atomic import Scratch, remove_tree
+from kedge.cache.built import BuiltStore
 from kedge.cache.inventory import CacheInfo, Removed
 from kedge.cache.metadata import MetadataStore
 from kedge.cache.pages import PageStore
@@ -28,6 +29,7 @@ from kedge.errors import CacheError
 _WHEELS = "wheels-v1"
 _PAGES = "pages-v1"
 _METADATA = "metadata-v1"
+_BUILT = "built-v1"
 _SCRATCH = "tmp"
 
 # No process takes so long to make one entry: purging need not wait for a day.
@@ -61,6 +63,7 @@ class Cache:
         self.wheels = WheelStore(directory / _WHEELS, self._scratch)
         self.pages = PageStore(directory / _PAGES, self._scratch, clock=clock)
         self.metadata = MetadataStore(directory / _METADATA, self._scratch)
+        self.built = BuiltStore(directory / _BUILT, self._scratch)
         self._finalizer = weakref.finalize(self, remove_tree, directory) if is_temporary else None
 
     def __enter__(self) -> Cache:
@@ -99,12 +102,12 @@ class Cache:
         before = None if older_than is None else self._clock() - older_than
         old = (w for w in self.wheels.list() if before is None or w.used < before)
         removed = inventory.remove_wheels(self.wheels, self.metadata, old)
-        for folder in (self.pages.folder, self.metadata.folder):
+        for folder in (self.pages.folder, self.metadata.folder, self.built.folder):
             removed += inventory.remove_files(folder, self._scratch, before=before)
         if before is None:
             # Damaged entries are in no listing. Folders of other versions are ours as well.
             for entry in _children(self.directory):
-                if entry.name.startswith(("wheels-v", "pages-v", "metadata-v")):
+                if entry.name.startswith(("wheels-v", "pages-v", "metadata-v", "built-v")):
                     remove_tree(entry)
             self._scratch.clean(older_than=_ABANDONED_SECONDS)
         return removed

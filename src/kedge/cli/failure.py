@@ -16,6 +16,9 @@ from kedge.cli.wrapping import shown
 if TYPE_CHECKING:
     from kedge.diagnose import Line
 
+#: How much of a failed build's output is shown: a traceback and what led to it.
+OUTPUT_LINES = 40
+
 
 def show_error(
     error: errors.KedgeError, console: Console, *, diagnosis: Iterable[Line] = ()
@@ -56,11 +59,21 @@ def details(error: errors.KedgeError) -> Iterator[str]:
             yield from error.explanation
         case errors.WheelError():
             yield from error.problems
+        case errors.BuildError():
+            yield from _output(error)
         case errors.EmptySystemStoreError():
             for place in error.looked_in:
                 yield f"looked in {place}"
         case _:
             pass
+
+
+def _output(error: errors.BuildError) -> Iterator[str]:
+    left_out = len(error.output) - OUTPUT_LINES
+    if left_out > 0:
+        yield f"({left_out} lines are left out; -v shows them)"
+    for line in error.output[-OUTPUT_LINES:]:
+        yield f"| {line}"
 
 
 def show_unexpected(error: Exception, console: Console, *, traceback: bool) -> None:

@@ -103,6 +103,23 @@ class Narrator(Reporter):
     def notice(self, text: str) -> None:
         self._console.say(text)
 
+    # -- build
+
+    def build_prepared(self, name: str) -> None:
+        self._console.detail(f"Preparing to build {name}")
+
+    def build_started(self, name: str) -> None:
+        self._console.say(f"Building {name}")
+
+    def build_finished(self, name: str, seconds: float) -> None:
+        self._console.detail(f"Built {name} in {seconds:.1f} s")
+
+    def build_output(self, name: str, line: str) -> None:
+        self._console.detail(f"  | {line}")
+
+    def build_kept(self, folder: str) -> None:
+        self._console.say(f"The folders of the builds are left in {folder}")
+
     # -- install
 
     def waiting(self, place: Path) -> None:

@@ -59,7 +59,7 @@ class Interpreter:
     installed; the places it installs to are in it even before they exist. ``site_packages`` and
     ``scripts`` are where its default scheme puts modules and programs (for any other place see
     :func:`kedge.environment.scheme.scheme_for`).
-    ``schemes`` is keyed by ``prefix``, ``user``, ``home`` and ``custom_prefix``.
+    ``schemes`` is keyed by ``prefix``, ``user``, ``home``, ``custom_prefix`` and ``venv``.
     ``own`` marks the Python that runs kedge.
     """
 

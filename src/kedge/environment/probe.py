@@ -103,7 +103,8 @@ def _implementation_version() -> str:
 
 
 def _scheme_names() -> dict[str, str]:
-    """Which scheme installs into this Python, for its user, below a home, below a prefix.
+    """Which scheme installs into this Python, for its user, below a home, below a prefix, and into
+    a virtual environment of it.
 
     Distributors answer in ``sysconfig.get_preferred_scheme`` (3.10 and newer); before that pip's
     way of telling is followed. Below a prefix that the user names, the redirections of Debian
@@ -117,6 +118,7 @@ def _scheme_names() -> dict[str, str]:
     redirected = names["prefix"] in ("posix_local", "osx_framework_library")
     names["custom_prefix"] = "posix_prefix" if redirected else names["prefix"]
     available = sysconfig.get_scheme_names()
+    names["venv"] = "venv" if "venv" in available else names["custom_prefix"]
     return {kind: name for kind, name in names.items() if name in available}
 
 

@@ -61,6 +61,7 @@ class IndexFile:
     whether the page that states the digests came over a verified connection or from this machine;
     what an unverified page states must not decide what is cached.
     ``demanded`` are digests that the user gave beside the URL; they are part of ``hashes``.
+    ``editable`` sources are to be installed so that they stay where they are.
     """
 
     link: Link
@@ -70,6 +71,7 @@ class IndexFile:
     index: str = ""
     page_verified: bool = True
     demanded: Hashes | None = None
+    editable: bool = False
 
     @property
     def filename(self) -> str:
@@ -77,7 +79,10 @@ class IndexFile:
 
     @property
     def url(self) -> str:
-        """Absolute, without a fragment. May carry credentials: redact it before printing."""
+        """Absolute. May carry credentials: redact it before printing.
+
+        Without a fragment, but for ``#subdirectory=`` of sources that were asked for by URL.
+        """
         return self.link.url
 
     @property

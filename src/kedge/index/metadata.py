@@ -115,10 +115,9 @@ class MetadataReader:
                     return metadata, served[0]
         raise NeedsBuildError(
             f"{file.filename} is a source distribution: it has to be built before anyone can tell "
-            "what it requires, and building is not there yet in this version of kedge.",
+            "what it requires.",
             filename=file.filename,
-            hint=f"Ask for a version of {file.name} that has a wheel for this Python, or build one "
-            "with another tool and point --find-links at it.",
+            hint=f"Ask for a version of {file.name} that has a wheel for this Python.",
         )
 
     def _served(self, fetcher: Fetcher, file: IndexFile) -> tuple[bytes, bool] | None:

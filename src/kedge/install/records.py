@@ -118,6 +118,11 @@ def direct_url_json(direct_url: DirectUrl) -> bytes:
     >>> direct_url_json(DirectUrl("https://x.example/a.whl", archive_hashes={})).decode()
     '{"archive_info": {}, "url": "https://x.example/a.whl"}'
     """
+    return json.dumps(direct_url_data(direct_url), sort_keys=True).encode()
+
+
+def direct_url_data(direct_url: DirectUrl) -> dict[str, object]:
+    """The same as JSON values."""
     content: dict[str, object] = {"url": direct_url.url}
     if direct_url.subdirectory:
         content["subdirectory"] = direct_url.subdirectory
@@ -130,7 +135,7 @@ def direct_url_json(direct_url: DirectUrl) -> bytes:
         content["dir_info"] = {"editable": True} if direct_url.editable else {}
     else:
         content["archive_info"] = _archive_info(direct_url)
-    return json.dumps(content, sort_keys=True).encode()
+    return content
 
 
 def _archive_info(direct_url: DirectUrl) -> dict[str, object]:

@@ -27,12 +27,12 @@ from kedge.requirements import (
     read_lock,
     read_script,
     redact_text,
-    refuse_builds,
     split_extras,
 )
 from kedge.resolve import FormatControl, ReleaseControl
 from kedge.resolve.problem import fold_names
 from kedge.settings import options as table
+from kedge.settings.commands import INSTALL
 from kedge.settings.features import TRUSTSTORE
 from kedge.settings.option import Option
 
@@ -61,6 +61,7 @@ class Asked:
     releases: ReleaseControl
     prefer_binary: bool
     require_hashes: bool
+    build_constraints: tuple[Requested, ...] = ()
 
 
 def gather(settings: Settings, connection: Connection, aim: Aim, reporter: Reporter) -> Asked:
@@ -93,7 +94,6 @@ def gather(settings: Settings, connection: Connection, aim: Aim, reporter: Repor
         *(one for file in limits.values() for one in file.requirements),
     )
     here = [one for one in requested if one.applies(aim.markers)]
-    refuse_builds(here)
     return Asked(
         aim=aim,
         requested=requested,
@@ -108,17 +108,41 @@ def gather(settings: Settings, connection: Connection, aim: Aim, reporter: Repor
             [one for one in files.constraints if one.applies(aim.markers)],
             required=_hashes_required(settings, files),
         ),
+        build_constraints=merge_files(
+            _files(settings, connection, table.BUILD_CONSTRAINT, constraint=True).values()
+        ).constraints,
     )
 
 
 def _arguments(settings: Settings) -> list[Requested]:
+    """The words of the command line, then what is editable; both take ``-C`` (pip's rule)."""
+    words = [
+        (Sourced(word, Origin(OriginKind.COMMAND_LINE, redact_text(word))), False)
+        for word in settings.arguments
+    ]
+    config: dict[str, str | tuple[str, ...]] = {}
+    if settings.command == INSTALL:
+        words += [(word, True) for word in settings.each(table.EDITABLE)]
+        config = _config_settings(settings)
     directory = Path.cwd()
     return [
         parse_argument(
-            word, Origin(OriginKind.COMMAND_LINE, redact_text(word)), directory=directory
+            word.value,
+            word.origin,
+            directory=directory,
+            editable=editable,
+            config_settings=config,
         )
-        for word in settings.arguments
+        for word, editable in words
     ]
+
+
+def _config_settings(settings: Settings) -> dict[str, str | tuple[str, ...]]:
+    """``-C``, by key; a key that was given more than once has all of its values."""
+    given: dict[str, tuple[str, ...]] = {}
+    for key, value in settings.value(table.CONFIG_SETTINGS):
+        given[key] = (*given.get(key, ()), value)
+    return {key: values if len(values) > 1 else values[0] for key, values in given.items()}
 
 
 def _groups(settings: Settings) -> list[Requested]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kedge.pipeline.reporter import Reporter
     from kedge.settings.values import Settings
     from kedge.transport import Challenges, RangedFile, Session
+    from kedge.trust import Anchors
 
 #: Connections kept to one host, and downloads at a time.
 PARALLEL = 16
@@ -51,6 +52,7 @@ class Connection:
         self._patience = patience
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._anchors: Anchors | None = None
         self._challenges: Challenges | None = None
         self._closed = threading.Event()
         self._index_urls = index_urls
@@ -142,14 +144,32 @@ class Connection:
                 origins.append(locate(url.value).origin)
         return Configured(frozenset(origins), self._trusted_hosts)
 
+    def exported(self, folder: Path) -> dict[str, str]:
+        """The variables that make other programs trust what was decided.
+
+        The anchors are written below ``folder``, which has to stay for as long as they run.
+        """
+        from kedge.trust.export import write_for_others
+
+        with self._lock:
+            anchors = self._load()
+        return write_for_others(anchors, folder)
+
+    def _load(self) -> Anchors:
+        """The anchors in force, read once; the lock is held."""
+        from kedge import trust
+
+        if self._anchors is None:
+            self._anchors = trust.load(self.decision, environ=self._settings.snapshot.environ)
+            for warning in self._anchors.warnings:
+                self._reporter.warn(warning)
+        return self._anchors
+
     def _open(self) -> Session:
         from kedge import trust
 
         settings = self._settings
-        environ = settings.snapshot.environ
-        anchors = trust.load(self.decision, environ=environ)
-        for warning in anchors.warnings:
-            self._reporter.warn(warning)
+        anchors = self._load()
         client: ssl.SSLContext | None = None
         unverified_client: ssl.SSLContext | None = None
         context = trust.make_context(anchors)

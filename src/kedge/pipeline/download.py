@@ -8,6 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urldefrag
 
 from kedge.classes import frozen
 from kedge.errors import KedgeError, UsageError
@@ -16,15 +17,16 @@ from kedge.pipeline.aim import aim_of
 from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
 from kedge.pipeline.connection import Connection
 from kedge.pipeline.digests import check_digests, digests_of
-from kedge.pipeline.install import cache_of, index_for
+from kedge.pipeline.install import cache_of
 from kedge.pipeline.parallel import fetch_each
+from kedge.pipeline.supply import supply
 from kedge.resolve import Problem, resolve
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
     from kedge.environment import Interpreter
-    from kedge.index import Index
     from kedge.model import TrustDecision
+    from kedge.pipeline.catalog import Catalog
     from kedge.pipeline.reporter import Reporter
     from kedge.resolve import Pin
     from kedge.settings.values import Settings
@@ -61,12 +63,15 @@ def download(settings: Settings, interpreter: Interpreter, reporter: Reporter) -
     ):
         reporter.trust_decided(connection.decision)
         asked = gather(settings, connection, aim, reporter)
-        with index_for(settings, asked, connection, cache, reporter) as index:
+        with supply(settings, asked, interpreter, connection, cache, reporter) as supplies:
             began = time.monotonic()
-            resolution = resolve(_problem(settings, asked), index, reporter)
+            problem = _problem(settings, asked)
+            catalog = supplies.catalog(problem)
+            resolution = resolve(problem, catalog, reporter)
             reporter.resolved(resolution, time.monotonic() - began)
-            save = partial(_save, folder=folder, connection=connection, index=index)
-            saved = fetch_each(save, resolution.to_install, connection)
+            save = partial(_save, folder=folder, connection=connection, catalog=catalog)
+            files = [pin for pin in resolution.to_install if not _is_folder(pin, reporter)]
+            saved = fetch_each(save, files, connection.close)
         return Downloads(connection.decision, tuple(saved))
 
 
@@ -99,22 +104,35 @@ def _problem(settings: Settings, asked: Asked) -> Problem:
     )
 
 
-def _save(pin: Pin, *, folder: Path, connection: Connection, index: Index) -> Saved:
+def _is_folder(pin: Pin, reporter: Reporter) -> bool:
+    """Whether it is a folder with sources, of which there is no file to save (pip's rule)."""
+    local = pin.file.local if isinstance(pin.file, IndexFile) else None
+    if local is None or not local.is_dir():
+        return False
+    reporter.notice(f"{pin} is in {local}, a folder: there is no file of it to save.")
+    return True
+
+
+def _save(pin: Pin, *, folder: Path, connection: Connection, catalog: Catalog) -> Saved:
     file = pin.file
     if not isinstance(file, IndexFile):
         raise TypeError(f"{pin} is nothing that can be downloaded")
     path = folder / file.filename
     if path.is_file() and _is_expected(path, pin):
         return Saved(pin, path, present=True)
-    already = index.downloaded(file)
+    already = catalog.index.downloaded(file)
+    archive = catalog.fetched(file)
     if file.local is not None:
         check_digests(file.local, pin.hashes, digests_of(file.local, pin.hashes.algorithms()))
         _copy(file.local, path)
     elif already is not None:
         check_digests(already.path, pin.hashes, already.digests)
         _copy(already.path, path)
+    elif archive is not None:
+        _copy(archive, path)
     else:
-        connection.download(file.url, path, hashes=pin.hashes, size=file.size, name=file.filename)
+        url = urldefrag(file.url).url
+        connection.download(url, path, hashes=pin.hashes, size=file.size, name=file.filename)
     return Saved(pin, path, present=False)
 
 

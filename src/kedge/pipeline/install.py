@@ -17,7 +17,7 @@ from kedge.environment.consistency import Conflict, conflicts, packages_of
 from kedge.environment.managed import refuse_externally_managed
 from kedge.environment.scheme import default_to_user
 from kedge.errors import DamagedEntryError, EnvironmentChangedError, TargetError
-from kedge.index import Index, IndexFile, Link
+from kedge.index import IndexFile
 from kedge.install import (
     Addition,
     Existing,
@@ -30,9 +30,9 @@ from kedge.install import (
 )
 from kedge.model import DirectUrl, TrustDecision, strip_userinfo
 from kedge.pipeline.aim import aim_of
-from kedge.pipeline.asked import Asked, gather, refreshed, uploaded_prior_to
-from kedge.pipeline.connection import PARALLEL, Connection
-from kedge.pipeline.fetch import Fetched, Wheels
+from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
+from kedge.pipeline.connection import Connection
+from kedge.pipeline.supply import Supply, supply
 from kedge.resolve import Problem, Resolution, UpgradeStrategy, resolve
 from kedge.settings import options as table
 
@@ -42,12 +42,21 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from kedge.environment import Choice, InstalledDistribution, Interpreter
+    from kedge.pipeline.catalog import Catalog
+    from kedge.pipeline.fetch import Fetched
     from kedge.pipeline.reporter import Reporter
-    from kedge.requirements import LockedFile
     from kedge.resolve import Pin
     from kedge.settings.values import Settings
 
 _ATTEMPTS = 3
+
+
+@frozen
+class Described:
+    """The whole ``METADATA`` of what was chosen, and where it came from if by URL."""
+
+    metadata: bytes
+    origin: DirectUrl | None
 
 
 @frozen(kw_only=True)
@@ -55,7 +64,7 @@ class Outcome:
     """What an install chose and did. ``plan`` is None for a dry run, or when nothing was missing.
 
     ``conflicts`` are requirements, of anything installed, that do not hold afterwards.
-    ``metadata`` is each chosen wheel's ``METADATA`` file, by project, where a report needs it.
+    ``described`` says more of each that was chosen, by project, where a report needs it.
     ``markers`` are what it was chosen for.
     """
 
@@ -63,7 +72,7 @@ class Outcome:
     resolution: Resolution
     plan: Plan | None = None
     conflicts: tuple[Conflict, ...] = ()
-    metadata: Mapping[NormalizedName, bytes] | None = None
+    described: Mapping[NormalizedName, Described] | None = None
     markers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,10 +94,7 @@ def install(
     ):
         reporter.trust_decided(connection.decision)
         asked = gather(settings, connection, aim, reporter)
-        with (
-            index_for(settings, asked, connection, cache, reporter) as index,
-            Wheels(connection, index, cache, reporter) as wheels,
-        ):
+        with supply(settings, asked, interpreter, connection, cache, reporter) as supplies:
             steps = _Steps(
                 settings=settings,
                 interpreter=interpreter,
@@ -96,8 +102,7 @@ def install(
                 scheme=scheme,
                 user=user,
                 asked=asked,
-                index=index,
-                wheels=wheels,
+                supply=supplies,
                 cache=cache,
             )
             return steps.run(connection.decision)
@@ -113,20 +118,21 @@ class _Steps:
     scheme: Scheme
     user: bool
     asked: Asked
-    index: Index
-    wheels: Wheels
+    supply: Supply
     cache: Cache
 
     def run(self, decision: TrustDecision) -> Outcome:
         """Choose and install, on the environment as it is when the change begins."""
         for attempt in range(_ATTEMPTS):
             observed = observe(self.scheme)
-            resolution = self._resolve()
-            metadata = self._metadata(resolution)
+            problem = self._problem()
+            catalog = self.supply.catalog(problem)
+            resolution = self._resolve(problem, catalog)
+            described = self._described(resolution, catalog)
             plan = None
             try:
                 if resolution.to_install and not self.settings.value(table.DRY_RUN):
-                    plan = self._install(resolution, observed)
+                    plan = self._install(resolution, catalog, observed)
             except EnvironmentChangedError:
                 if attempt + 1 == _ATTEMPTS:
                     raise
@@ -137,40 +143,46 @@ class _Steps:
                 resolution=resolution,
                 plan=plan,
                 conflicts=self._conflicts(resolution) if plan else (),
-                metadata=metadata,
+                described=described,
                 markers=self.asked.aim.markers,
             )
         raise AssertionError("unreachable")
 
-    def _resolve(self) -> Resolution:
-        began = time.monotonic()
+    def _problem(self) -> Problem:
         present = installed(self.interpreter.search_path, warn=self.reporter.warn)
-        problem = problem_of(self.settings, self.asked, present)
-        resolution = resolve(problem, self.index, self.reporter)
+        return problem_of(self.settings, self.asked, present)
+
+    def _resolve(self, problem: Problem, catalog: Catalog) -> Resolution:
+        began = time.monotonic()
+        resolution = resolve(problem, catalog, self.reporter)
         self.reporter.resolved(resolution, time.monotonic() - began)
         return resolution
 
-    def _metadata(self, resolution: Resolution) -> Mapping[NormalizedName, bytes] | None:
-        """The metadata of what is chosen, if a report was asked for."""
+    def _described(
+        self, resolution: Resolution, catalog: Catalog
+    ) -> Mapping[NormalizedName, Described] | None:
+        """What a report tells of each that is chosen, if one was asked for."""
         if self.settings.value(table.REPORT) is None:
             return None
         return {
-            pin.name: self.index.metadata_file(pin.file)
+            pin.name: Described(catalog.metadata_file(pin.file), _origin(pin, pin.file, catalog))
             for pin in resolution.to_install
             if isinstance(pin.file, IndexFile)
         }
 
-    def _install(self, resolution: Resolution, observed: Observation) -> Plan:
+    def _install(self, resolution: Resolution, catalog: Catalog, observed: Observation) -> Plan:
         """Fetch, plan, carry out; once more where the cache turns out to be damaged."""
         reporter = self.reporter
         for attempt in range(_ATTEMPTS):
             began = time.monotonic()
-            found = self.wheels.fetch(resolution.to_install)
+            found = self.supply.wheels.fetch(resolution.to_install, catalog)
             reporter.fetched(resolution.to_install, time.monotonic() - began)
             plan = Plan(
                 scheme=self.scheme,
                 interpreter=self.interpreter,
-                additions=tuple(_addition(pin, found[pin.name]) for pin in resolution.to_install),
+                additions=tuple(
+                    _addition(pin, found[pin.name], catalog) for pin in resolution.to_install
+                ),
                 removals=_removals(resolution, self.interpreter, user=self.user),
                 compile=self.settings.value(table.COMPILE),
                 link_mode=LinkMode(self.settings.value(table.LINK_MODE)),
@@ -184,7 +196,7 @@ class _Steps:
                 if attempt + 1 == _ATTEMPTS:
                     raise
                 reporter.detail(f"{exc.message} It is fetched again.")
-                self.wheels.forget(exc.sha256)
+                self.supply.wheels.forget(exc.sha256, catalog)
             else:
                 reporter.installed(plan, time.monotonic() - began)
                 return plan
@@ -258,33 +270,6 @@ def cache_of(settings: Settings, reporter: Reporter) -> Cache:
     return cache
 
 
-def index_for(
-    settings: Settings, asked: Asked, connection: Connection, cache: Cache, reporter: Reporter
-) -> Index:
-    """Every index and ``--find-links`` place, behind the one connection and the one cache."""
-    return Index(
-        asked.sources,
-        connection,
-        pages=cache.pages,
-        metadata=cache.metadata,
-        refresh=refreshed(settings),
-        locked={one.name: _link(one) for one in asked.locked},
-        reporter=reporter,
-        parallel=PARALLEL,
-        # As pip since 26.3: a page is good for as long as its server said.
-        revalidate=False,
-    )
-
-
-def _link(locked: LockedFile) -> Link:
-    return Link(
-        url=locked.url,
-        filename=locked.filename,
-        size=locked.size,
-        upload_time=locked.upload_time,
-    )
-
-
 def problem_of(
     settings: Settings,
     asked: Asked,
@@ -321,23 +306,32 @@ def problem_of(
 # The change
 
 
-def _addition(pin: Pin, fetched: Fetched) -> Addition:
+def _addition(pin: Pin, fetched: Fetched, catalog: Catalog) -> Addition:
+    origin = None
+    if isinstance(pin.file, IndexFile):
+        origin = _origin(pin, pin.file, catalog, sha256=fetched.sha256)
     return Addition(
         name=fetched.wheel.manifest.name,
         version=fetched.wheel.manifest.version,
         wheel=fetched.wheel,
         requested=pin.requested,
-        direct_url=_direct_url(pin, fetched),
+        direct_url=origin,
     )
 
 
-def _direct_url(pin: Pin, fetched: Fetched) -> DirectUrl | None:
-    """What ``direct_url.json`` says of a wheel that was asked for by its URL (PEP 610)."""
+def _origin(
+    pin: Pin, file: IndexFile, catalog: Catalog, *, sha256: str | None = None
+) -> DirectUrl | None:
+    """What ``direct_url.json`` says of what was asked for by its URL (PEP 610).
+
+    ``sha256`` is a wheel's own; where it was not fetched yet, the digests that it must have.
+    """
     if pin.direct is None:
         return None
-    return DirectUrl(
-        url=strip_userinfo(urldefrag(pin.direct).url), archive_hashes={"sha256": fetched.sha256}
-    )
+    if not file.is_wheel:
+        return catalog.origin(file)
+    hashes = dict(pin.hashes) if sha256 is None else {"sha256": sha256}
+    return DirectUrl(url=strip_userinfo(urldefrag(pin.direct).url), archive_hashes=hashes)
 
 
 def _removals(

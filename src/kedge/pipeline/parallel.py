@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from kedge.pipeline.connection import Connection
+from typing import TypeVar
 
 #: Downloads at a time: enough to fill a line, few enough for the server and the memory.
 _DOWNLOADS = 8
@@ -16,9 +13,12 @@ Result = TypeVar("Result")
 
 
 def fetch_each(
-    work: Callable[[Item], Result], items: Iterable[Item], connection: Connection
+    work: Callable[[Item], Result], items: Iterable[Item], end: Callable[[], object]
 ) -> list[Result]:
-    """``work`` of each item, in their order; the first failure ends the rest and is raised."""
+    """``work`` of each item, in their order; the first failure ends the rest and is raised.
+
+    ``end`` is called then: it has to end what the other threads are waiting for.
+    """
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # imports logging
 
     pool = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="kedge-fetch")
@@ -30,9 +30,8 @@ def fetch_each(
             failed.result()
         return [future.result() for future in futures]
     except BaseException:
-        # Closing the session ends what the other threads are waiting for.
         pool.shutdown(wait=False, cancel_futures=True)
-        connection.close()
+        end()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

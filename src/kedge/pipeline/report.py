@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from kedge import __version__
 from kedge.index import IndexFile
-from kedge.model import strip_userinfo
+from kedge.install.records import direct_url_data
+from kedge.model import DirectUrl, strip_userinfo
 
 if TYPE_CHECKING:
     from kedge.model import TrustDecision
-    from kedge.pipeline.install import Outcome
+    from kedge.pipeline.install import Described, Outcome
     from kedge.resolve import Pin
 
 #: Raised when a key under ``kedge`` changes its meaning.
@@ -26,30 +27,30 @@ SCHEMA = 1
 
 def report(outcome: Outcome) -> dict[str, Any]:
     """The report as JSON values."""
-    metadata = outcome.metadata or {}
+    described = outcome.described or {}
     return {
         "version": "1",
         "pip_version": f"kedge {__version__}",
         "install": [
-            _entry(pin, pin.file, metadata.get(pin.name, b""))
+            _entry(pin, pin.file, described[pin.name])
             for pin in outcome.resolution.to_install
-            if isinstance(pin.file, IndexFile)
+            if isinstance(pin.file, IndexFile) and pin.name in described
         ],
         "environment": dict(outcome.markers),
         "kedge": {"schema": SCHEMA, "version": __version__, "trust": _trust(outcome.decision)},
     }
 
 
-def _entry(pin: Pin, file: IndexFile, metadata: bytes) -> dict[str, Any]:
-    archive: dict[str, Any] = {"hashes": dict(pin.hashes)}
-    for algorithm, digest in pin.hashes:
-        archive["hash"] = f"{algorithm}={digest}"
+def _entry(pin: Pin, file: IndexFile, described: Described) -> dict[str, Any]:
+    origin = described.origin or DirectUrl(
+        url=strip_userinfo(file.url), archive_hashes=dict(pin.hashes)
+    )
     entry: dict[str, Any] = {
-        "download_info": {"url": strip_userinfo(file.url), "archive_info": archive},
+        "download_info": direct_url_data(origin),
         "is_direct": pin.direct is not None,
         "is_yanked": file.yanked is not None,
         "requested": pin.requested,
-        "metadata": metadata_as_json(metadata),
+        "metadata": metadata_as_json(described.metadata),
         "kedge": {"index": file.index or None, "page_verified": file.page_verified},
     }
     if pin.requested and pin.extras:

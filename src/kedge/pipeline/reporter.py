@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from kedge.build.report import BuildReporter
 from kedge.index import IndexReporter
 from kedge.install import InstallReporter
 from kedge.model import TrustDecision
@@ -32,7 +33,7 @@ class Prompt(Protocol):
         """What unlocks the key in a file: asked once a run, unless the answer was wrong."""
 
 
-class Reporter(TransportReporter, IndexReporter, ResolveReporter, InstallReporter):
+class Reporter(TransportReporter, IndexReporter, ResolveReporter, BuildReporter, InstallReporter):
     """Hooks of every layer, and of the steps of an install.
 
     ``prompt`` is who answers questions; without one, none are asked.

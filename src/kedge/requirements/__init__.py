@@ -1,7 +1,6 @@
 """What was asked for: arguments, requirements files and constraints, as values with their origin.
 
-Reads the grammar of pip in full and decides nothing about which distribution will do. What needs a
-build is read like anything else; :func:`refuse_builds` is where it ends for now.
+Reads the grammar of pip in full and decides nothing about which distribution will do.
 """
 
 from kedge.requirements.arguments import parse_argument, redact_text
@@ -25,16 +24,13 @@ from kedge.requirements.locks import (
     split_extras,
 )
 from kedge.requirements.refusals import (
-    BuildNeededError,
     UnhashedError,
     hash_checking,
-    refuse_builds,
 )
 from kedge.requirements.requested import Requested, RequestedKind
 
 __all__ = [
     "Answer",
-    "BuildNeededError",
     "Locations",
     "LockRequest",
     "Locked",
@@ -55,6 +51,5 @@ __all__ = [
     "read_lock",
     "read_script",
     "redact_text",
-    "refuse_builds",
     "split_extras",
 ]

@@ -1,6 +1,6 @@
-"""What is refused although it can be read: what needs a build, and what hash-checking forbids.
+"""What is refused although it can be read: what hash-checking forbids.
 
-Pure decisions over :class:`~kedge.requirements.requested.Requested` values. Each names everything
+A pure decision over :class:`~kedge.requirements.requested.Requested` values. It names everything
 that is wrong at once, so that a file is mended in one go.
 """
 
@@ -11,42 +11,6 @@ from collections.abc import Iterable, Sequence
 from kedge.errors import RequirementError
 from kedge.model import STRONG_HASHES, Origin
 from kedge.requirements.requested import Requested, RequestedKind
-
-
-class BuildNeededError(RequirementError):
-    """It would have to be built from source; ``requested`` tells what kind of source it is."""
-
-    def __init__(self, message: str, *, requested: Requested, hint: str | None = None) -> None:
-        super().__init__(message, origin=requested.origin, hint=hint)
-        self.requested = requested
-        self.kind = requested.kind
-
-
-_SOURCES = {
-    RequestedKind.INDEX: "a project",
-    RequestedKind.WHEEL: "a wheel",
-    RequestedKind.SOURCE: "a source archive",
-    RequestedKind.FOLDER: "a source folder",
-    RequestedKind.VCS: "a repository",
-}
-
-
-def refuse_builds(requested: Iterable[Requested]) -> None:
-    """Raise :class:`BuildNeededError` for the first that cannot be installed without a build.
-
-    To be called with what applies to the target: a requirement whose marker does not hold is not
-    installed and must not stand in the way.
-    """
-    for one in requested:
-        if one.needs_build:
-            how = " in editable mode" if one.editable else ""
-            raise BuildNeededError(
-                f"{one} ({one.origin}) is {_SOURCES[one.kind]} to be built{how}, and building is "
-                "not there yet in this version of kedge.",
-                requested=one,
-                hint="Build a wheel of it with another tool (python -m build --wheel) and install "
-                "that.",
-            )
 
 
 class UnhashedError(RequirementError):

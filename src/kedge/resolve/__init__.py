@@ -4,6 +4,7 @@
 :class:`Resolution`. resolvelib searches; the rules are in the modules below.
 """
 
+from kedge.resolve.hashing import hashes_by_user
 from kedge.resolve.problem import (
     Direct,
     FormatControl,
@@ -27,5 +28,6 @@ __all__ = [
     "ResolveReporter",
     "Source",
     "UpgradeStrategy",
+    "hashes_by_user",
     "resolve",
 ]

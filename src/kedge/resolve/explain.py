@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kedge.errors import ConflictError, NeedsBuildError, NotFoundError, ResolutionError
+from kedge.errors import BuildError, ConflictError, NeedsBuildError, NotFoundError, ResolutionError
 from kedge.model import redact_url
 from kedge.requirements import redact_text
 from kedge.resolve.availability import Absence, list_some, why_absent
@@ -68,7 +68,9 @@ class Explainer:
             return self._missing(decisive or hopeless)
         return self._conflict(causes)
 
-    def build_needed(self, candidate: Candidate, error: NeedsBuildError) -> NeedsBuildError:
+    def build_needed(
+        self, candidate: Candidate, error: NeedsBuildError | BuildError
+    ) -> NeedsBuildError | BuildError:
         """The same, with who required it, and whether another choice would do without."""
         demands = (demand for demand, _ in self._journal.demands_on(candidate))
         limits = [demand.specifier for demand in demands if isinstance(demand, SpecifierDemand)]
@@ -81,11 +83,10 @@ class Explainer:
                 f"--only-binary {candidate.name}, or --prefer-binary, chooses {wheel.version}, the "
                 "newest version with a wheel that fits."
             )
-        return NeedsBuildError(
-            f"{error.message.removesuffix('.')}{self._chain(candidate)}.",
-            filename=error.filename,
-            hint=hint,
-        )
+        message = f"{error.message.removesuffix('.')}{self._chain(candidate)}."
+        if isinstance(error, BuildError):
+            return BuildError(message, source=error.source, output=error.output, hint=hint)
+        return NeedsBuildError(message, filename=error.filename, hint=hint)
 
     def _essential(self, information: Iterable[Information]) -> Iterator[Cause]:
         """The causes without what only passes on another's demand, and without what was met."""

@@ -10,12 +10,20 @@ from packaging.utils import NormalizedName
 from kedge.errors import ConflictError, ResolutionError
 from kedge.model import Hashes
 from kedge.resolve.constraints import url_key
+from kedge.resolve.target import Target
 
 if TYPE_CHECKING:
     from kedge.requirements import Requested
     from kedge.resolve.candidates import FileCandidate
     from kedge.resolve.problem import Problem
-    from kedge.resolve.target import Target
+
+
+def hashes_by_user(problem: Problem) -> dict[NormalizedName, Hashes]:
+    """The digests the user allows, by project: whoever fetches a file compares it with these."""
+    target = Target(
+        markers=problem.markers, tags=problem.tags, python_version=problem.python_version
+    )
+    return collect_hashes(problem, target)
 
 
 def collect_hashes(problem: Problem, target: Target) -> dict[NormalizedName, Hashes]:

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 @frozen
 class Direct:
-    """A direct URL, and the digests that were demanded beside it."""
+    """A direct URL, and what stood beside it. ``config_settings`` are for a build backend."""
 
     url: str
     hashes: Hashes = field(default_factory=Hashes)
+    editable: bool = False
+    config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 class Source(Protocol):
@@ -53,11 +55,15 @@ class Source(Protocol):
         """The core metadata, whose name and version are the file's.
 
         :class:`~kedge.errors.PageError` when it cannot be read: the file is then passed over, as
-        pip does. :class:`~kedge.errors.NeedsBuildError` when only a build would tell.
+        pip does. A source distribution may be built for it, so this is asked of one only when it
+        is chosen, and by the caller's thread alone; :class:`~kedge.errors.BuildError` ends the
+        search.
         """
 
     def direct(self, requested: Direct) -> IndexFile:
-        """The file behind a direct URL (``file:`` for a local path); it need not be fetched yet."""
+        """The file behind a direct URL (``file:`` for a local path). A wheel need not be fetched
+        yet; sources tell their name and version only when they are built. For the caller's thread.
+        """
 
     def searched(self) -> Sequence[str]:
         """The places that were looked at, for a message: redacted URLs and paths."""

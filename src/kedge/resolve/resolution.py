@@ -158,9 +158,11 @@ def _pin(
 def _stays(candidate: FileCandidate, installed: InstalledDistribution, *, force: bool) -> bool:
     """pip's rules for a chosen file whose project is installed: the same version stays.
 
-    Unless it is forced, installed as editable, or chosen from a source that may have changed.
+    Unless it is forced, editable before or after, or chosen from a source that may have changed.
     """
-    if force or installed.version != candidate.version or installed.editable_location is not None:
+    if force or installed.version != candidate.version:
+        return False
+    if candidate.file.editable or installed.editable_location is not None:
         return False
     return candidate.file.is_wheel or candidate.file.local is None
 

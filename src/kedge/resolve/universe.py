@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from kedge.errors import NeedsBuildError, ResolutionError
+from kedge.errors import BuildError, NeedsBuildError, ResolutionError
 from kedge.model import Hashes, redact_url
-from kedge.requirements import refuse_builds
 from kedge.resolve.candidates import (
     Base,
     Candidate,
@@ -53,9 +52,12 @@ NO_EXTRAS: Extras = frozenset()
 
 
 class BuildWantedError(Exception):
-    """The engine chose something that only a build can describe. Never leaves this layer."""
+    """The engine chose something that only a build can describe, and there is none, or it failed.
 
-    def __init__(self, candidate: Candidate, error: NeedsBuildError) -> None:
+    Never leaves this layer.
+    """
+
+    def __init__(self, candidate: Candidate, error: NeedsBuildError | BuildError) -> None:
         super().__init__(str(candidate))
         self.candidate = candidate
         self.error = error
@@ -114,7 +116,6 @@ class Universe:
         return demands, order
 
     def _demands_of_requested(self, requested: Requested) -> Iterator[Demand]:
-        refuse_builds([requested])
         extras = frozenset(canonicalize_name(extra) for extra in requested.extras)
         if requested.url is not None:
             yield from self._demands_of_url(requested.name, requested.url, extras, requested)
@@ -279,9 +280,16 @@ class Universe:
         return self._files[file.url]
 
     def _direct_candidate(self, url: str, requested: Requested | None = None) -> FileCandidate:
-        key = url_key(url)
+        wanted = Direct(url)
+        if requested is not None:
+            wanted = Direct(
+                url,
+                requested.hashes,
+                editable=requested.editable,
+                config_settings=requested.config_settings,
+            )
+        key = (url_key(url), wanted.editable)
         if key not in self._direct:
-            wanted = Direct(url, requested.hashes if requested is not None else Hashes())
             self._direct[key] = FileCandidate(self._source.direct(wanted), direct=url)
         return self._direct[key]
 
@@ -295,7 +303,7 @@ class Universe:
                 known = tuple(self._demands_of(candidate))
             except UnusableFileError as error:
                 known = (self._discard(candidate, str(error)),)
-            except NeedsBuildError as error:
+            except (NeedsBuildError, BuildError) as error:
                 raise BuildWantedError(candidate, error) from error
             self._dependencies[id(candidate)] = known
             self.announced(known)

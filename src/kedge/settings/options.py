@@ -61,8 +61,6 @@ GROUPS = (
     NETWORK, GENERAL,
 )  # fmt: skip
 
-_NO_BUILD = "only a build reads it, and kedge does not build from source yet"
-_NO_BACKEND = "kedge does not build from source yet"
 
 # --------------------------------------------------------------------------------------------
 # What to install
@@ -106,8 +104,6 @@ EDITABLE: Option[tuple[str, ...]] = Option(
     help="Install a local project in editable mode (repeatable).",
     group=REQUIREMENTS,
     commands=_INSTALL,
-    treatment=Treatment.REFUSED,
-    reason=_NO_BACKEND,
 )
 GROUP: Option[tuple[tuple[str, str], ...]] = Option(
     kind=Kind.CUMULATIVE,
@@ -723,8 +719,6 @@ BUILD_CONSTRAINT: Option[tuple[str, ...]] = Option(
     help="Constraints for the requirements of builds.",
     group=BUILDING,
     commands=_RESOLVING,
-    treatment=Treatment.IDLE,
-    reason=_NO_BUILD,
 )
 BUILD_ISOLATION: Option[bool] = Option(
     kind=Kind.FLAG,
@@ -733,8 +727,6 @@ BUILD_ISOLATION: Option[bool] = Option(
     help="Build in the environment itself.",
     group=BUILDING,
     commands=_RESOLVING,
-    treatment=Treatment.IDLE,
-    reason=_NO_BUILD,
 )
 CHECK_BUILD_DEPENDENCIES: Option[bool] = Option(
     kind=Kind.FLAG,
@@ -743,8 +735,6 @@ CHECK_BUILD_DEPENDENCIES: Option[bool] = Option(
     help="Check the requirements of builds.",
     group=BUILDING,
     commands=_RESOLVING,
-    treatment=Treatment.IDLE,
-    reason=_NO_BUILD,
 )
 USE_PEP517: Option[bool] = Option(
     kind=Kind.FLAG,
@@ -765,8 +755,6 @@ CONFIG_SETTINGS: Option[tuple[tuple[str, str], ...]] = Option(
     help="A setting for the build backend (repeatable).",
     group=BUILDING,
     commands=_INSTALL,
-    treatment=Treatment.IDLE,
-    reason=_NO_BUILD,
 )
 SRC: Option[str | None] = Option(
     kind=Kind.VALUE,
@@ -787,8 +775,6 @@ NO_CLEAN: Option[bool] = Option(
     help="Leave build folders behind.",
     group=BUILDING,
     commands=_RESOLVING,
-    treatment=Treatment.IDLE,
-    reason=_NO_BUILD,
 )
 
 # --------------------------------------------------------------------------------------------

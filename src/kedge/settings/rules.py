@@ -82,7 +82,8 @@ def _check_something_is_asked(settings: Settings) -> None:
     if settings.command not in (INSTALL, DOWNLOAD, UNINSTALL) or settings.arguments:
         return
     others = (table.REQUIREMENT, table.GROUP, table.REQUIREMENTS_FROM_SCRIPT)
-    if not any(settings.is_set(option) for option in others):
+    editable = settings.command == INSTALL and settings.is_set(table.EDITABLE)
+    if not editable and not any(settings.is_set(option) for option in others):
         raise UsageError(
             f"kedge {settings.command} was told of no package.",
             hint="Name one, or a requirements file with -r FILE.",

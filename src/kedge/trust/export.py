@@ -1,4 +1,4 @@
-"""Writes the anchors in force as one PEM text, for programs that read a bundle from a file.
+"""Writes the anchors in force as one PEM text, and names the variables that lead programs to it.
 
 A certificate that withholds trust from servers never becomes a plain block: it stays the
 ``TRUSTED CERTIFICATE`` that it was, ahead of all others, which OpenSSL obeys and others pass over.
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from kedge.errors import EmptySystemStoreError
 from kedge.trust import pem, trusted
@@ -60,3 +62,57 @@ def _blocks(loaded: LoadedSource, platform: str) -> Iterator[Block]:
 def _ascii(comment: str) -> str:
     text = comment.encode("ascii", "backslashreplace").decode("ascii")
     return text.replace("\n", " ").replace("\r", " ")
+
+
+# --------------------------------------------------------------------------------------------
+# For other programs
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable that leads ``programs`` to a bundle, or to no folder of certificates at all.
+
+    ``adds`` is whether the program goes on to trust what it trusts anyway. ``folder`` variables
+    name where *more* certificates are looked for, which is what an empty folder puts an end to.
+    """
+
+    name: str
+    programs: str
+    adds: bool = False
+    folder: bool = False
+
+
+#: What each program really does with its variable, from its own documentation or source.
+VARIABLES = (
+    # OpenSSL's default locations are a file *and* a folder; Go reads both variables, too.
+    Variable("SSL_CERT_FILE", "OpenSSL, Python's ssl, Ruby, Go, uv"),
+    Variable("SSL_CERT_DIR", "OpenSSL, Python's ssl, Ruby, Go", folder=True),
+    # Since 24.2 pip's --cert is an addition to the system's store and certifi.
+    Variable("PIP_CERT", "pip", adds=True),
+    Variable("REQUESTS_CA_BUNDLE", "requests"),
+    # libcurl may have a folder compiled in, which no variable of curl's takes away.
+    Variable("CURL_CA_BUNDLE", "curl", adds=True),
+    Variable("GIT_SSL_CAINFO", "git"),
+    Variable("GIT_SSL_CAPATH", "git", folder=True),
+    Variable("NODE_EXTRA_CA_CERTS", "Node.js, npm", adds=True),
+    Variable("CARGO_HTTP_CAINFO", "cargo"),
+    Variable("CONDA_SSL_VERIFY", "conda"),
+    Variable("AWS_CA_BUNDLE", "the AWS command line and SDKs"),
+)
+
+
+def variables(bundle: Path, nothing: Path) -> dict[str, str]:
+    """Each variable's value, for a bundle and an empty folder."""
+    return {each.name: str(nothing if each.folder else bundle) for each in VARIABLES}
+
+
+def write_for_others(anchors: Anchors, folder: Path) -> dict[str, str]:
+    """Write the anchors below ``folder``; the variables that lead other programs to them.
+
+    Raises as :func:`export_pem` does, and ``OSError`` where the folder cannot be written.
+    """
+    bundle, nothing = folder / "anchors.pem", folder / "no-certificates"
+    folder.mkdir(parents=True, exist_ok=True)
+    nothing.mkdir(exist_ok=True)
+    bundle.write_text(export_pem(anchors), encoding="ascii")
+    return variables(bundle, nothing)

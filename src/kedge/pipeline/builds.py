@@ -1,0 +1,468 @@
+"""Sources on their way to a wheel: fetched, checked, unpacked, described, built, remembered.
+
+Each source is a :class:`Wanted`, whichever way it was asked for, and ends as a folder with sources,
+the form that :mod:`kedge.build` works on. Nothing of it is run before its digest was compared. To
+describe is for one thread, the resolver's; several can be built at once. What builds is imported
+when the first is wanted: most installs have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urldefrag
+
+from kedge.cache.built import built_key
+from kedge.classes import field, frozen, mutable
+from kedge.environment.metadata import parse_metadata
+from kedge.errors import BuildError, PageError, SourceError
+from kedge.model import DirectUrl, Hashes, redact_url, strip_userinfo
+from kedge.pipeline.digests import check_digests, digests_of
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from kedge.build.workshop import Prepared, Sources, Workshop
+    from kedge.cache import UnpackedWheel
+    from kedge.environment import CoreMetadata, Interpreter
+    from kedge.pipeline.connection import Connection
+    from kedge.pipeline.reporter import Reporter
+    from kedge.pipeline.stores import Stores
+
+#: What is being built, outermost first: the key of each, and what messages call it.
+Chain = tuple[tuple[object, str], ...]
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """One source: where it is, what it has to be, how it is to be built.
+
+    ``url`` is absolute, with no fragment but ``#subdirectory=``. ``vouched`` is whether ``hashes``
+    were given by the user or stated by a verified page. ``expected`` is what its index calls it;
+    a source that was asked for by URL tells itself.
+    """
+
+    url: str
+    filename: str
+    shown: str
+    hashes: Hashes = field(default_factory=Hashes)
+    size: int | None = None
+    vouched: bool = False
+    local: Path | None = None
+    subdirectory: str | None = None
+    editable: bool = False
+    config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
+    expected: tuple[NormalizedName, Version] | None = None
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        return (self.url, self.editable)
+
+
+@mutable
+class Source:
+    """What is known of one source so far. ``lasts`` is whether its wheel may be kept for good."""
+
+    wanted: Wanted
+    origin: DirectUrl
+    metadata: CoreMetadata
+    text: bytes
+    archive: Path | None = None
+    sources: Sources | None = None
+    prepared: Prepared | None = None
+    wheel: UnpackedWheel | None = None
+    cache_key: str | None = None
+    lasts: bool = False
+
+
+class Provisions(Protocol):
+    """A :class:`kedge.build.workshop.Provisioner` that knows afterwards whether everything it
+    brought may be kept for good.
+    """
+
+    lasts: bool
+
+    def provide(
+        self, requirements: Sequence[str], environment: Interpreter, *, name: str
+    ) -> None: ...
+
+
+class MakesProvisions(Protocol):
+    """Gives the provisioner of one build; ``chain`` is what is being built, that one included."""
+
+    def __call__(self, chain: Chain) -> Provisions: ...
+
+
+class Builds:
+    """The sources of one run. A context manager: what they leave behind goes when it ends."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        connection: Connection,
+        stores: Stores,
+        reporter: Reporter,
+        *,
+        environ: Mapping[str, str],
+        constraints: Sequence[str] = (),
+        isolated: bool = True,
+        check: bool = False,
+        keep: bool = False,
+    ) -> None:
+        self._interpreter = interpreter
+        self._connection = connection
+        self._stores = stores
+        self._reporter = reporter
+        self._environ = environ
+        self._constraints = constraints
+        self._isolated = isolated
+        self._check = check
+        self._keep = keep
+        self._known: dict[tuple[str, bool], Source] = {}
+        self._folder: Path | None = None
+        self._workshop: Workshop | None = None
+        #: Set by whoever joins the parts: a build's requirements need all of them.
+        self.provisions: MakesProvisions | None = None
+
+    def __enter__(self) -> Builds:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+        if self._folder is None:
+            return
+        if self._keep:
+            self._reporter.build_kept(str(self._folder))
+        else:
+            from kedge.cache.atomic import remove_tree
+
+            remove_tree(self._folder)
+
+    def stop(self) -> None:
+        """End what is being built."""
+        if self._workshop is not None:
+            self._workshop.stop()
+
+    # -- for one thread
+
+    def describe(self, wanted: Wanted, chain: Chain = ()) -> Source:
+        """What the source is and requires: by its built wheel, by its static metadata, or by its
+        backend. ``chain`` is what it is needed to build.
+
+        :raises BuildError: its backend failed, or it is needed to build itself.
+        :raises SourceError: it is no project, or an archive that must not be unpacked.
+        :raises PageError: it is not what its index says of it.
+        """
+        known = self._known.get(wanted.key)
+        if known is None:
+            known = self._described(wanted, chain)
+            self._known[wanted.key] = known
+        elif known.wheel is None and known.prepared is None:
+            self._refuse_cycle(wanted, chain)
+        return known
+
+    def make_ready(self, wanted: Wanted, chain: Chain = ()) -> Source:
+        """The same, and everything done that :meth:`wheel` needs done before it."""
+        source = self.describe(wanted, chain)
+        if source.wheel is None and source.prepared is None:
+            self._prepare(source, chain)
+        return source
+
+    def _described(self, wanted: Wanted, chain: Chain) -> Source:
+        self._refuse_cycle(wanted, chain)
+        if wanted.local is not None and wanted.local.is_dir():
+            return self._of_folder(wanted, chain)
+        stated = wanted.hashes.get("sha256") if wanted.vouched else None
+        if stated is not None:
+            built = self._built(wanted, stated)
+            if built is not None:
+                return built
+        archive, sha256, lasts = self._obtain(wanted)
+        if lasts and sha256 != stated:
+            built = self._built(wanted, sha256)
+            if built is not None:
+                return built
+        return self._of_archive(wanted, chain, archive, sha256, lasts=lasts)
+
+    def _of_folder(self, wanted: Wanted, chain: Chain) -> Source:
+        if wanted.local is None:
+            raise TypeError(wanted.url)
+        origin = DirectUrl(
+            url=wanted.local.as_uri(),
+            directory=True,
+            editable=wanted.editable,
+            subdirectory=wanted.subdirectory,
+        )
+        sources = self._sources(wanted, _below(wanted.local, wanted))
+        return self._by_backend(wanted, chain, origin, sources)
+
+    def _of_archive(
+        self, wanted: Wanted, chain: Chain, archive: Path, sha256: str, *, lasts: bool
+    ) -> Source:
+        from kedge.build.archive import unpack_source
+
+        folder = unpack_source(archive, self._place("source-"))
+        sources = self._sources(wanted, _below(folder, wanted))
+        origin = _archive_origin(wanted, sha256)
+        key = self._key(wanted, sha256) if lasts else None
+        static = _static_metadata(sources.folder)
+        if static is not None and _is_expected(wanted, static[0]):
+            return Source(
+                wanted=wanted,
+                origin=origin,
+                metadata=static[0],
+                text=static[1],
+                archive=archive,
+                sources=sources,
+                cache_key=key,
+                lasts=lasts,
+            )
+        return self._by_backend(
+            wanted, chain, origin, sources, archive=archive, lasts=lasts, cache_key=key
+        )
+
+    def _by_backend(
+        self,
+        wanted: Wanted,
+        chain: Chain,
+        origin: DirectUrl,
+        sources: Sources,
+        *,
+        archive: Path | None = None,
+        lasts: bool = False,
+        cache_key: str | None = None,
+    ) -> Source:
+        """Described by what the backend prepares."""
+        prepared, vouched = self._prepared(sources, wanted, chain)
+        metadata = parse_metadata(prepared.metadata, where=wanted.shown)
+        if not _is_expected(wanted, metadata):
+            raise _unexpected(wanted, metadata)
+        return Source(
+            wanted=wanted,
+            origin=origin,
+            metadata=metadata,
+            text=prepared.metadata,
+            archive=archive,
+            sources=sources,
+            prepared=prepared,
+            cache_key=cache_key,
+            lasts=lasts and vouched,
+        )
+
+    def _prepare(self, source: Source, chain: Chain) -> None:
+        if source.sources is None:
+            raise AssertionError("what has a wheel needs no preparation")
+        source.prepared, vouched = self._prepared(source.sources, source.wanted, chain)
+        source.lasts = source.lasts and vouched
+
+    def _prepared(self, sources: Sources, wanted: Wanted, chain: Chain) -> tuple[Prepared, bool]:
+        """The sources made ready, and whether all that helps to build them is vouched for."""
+        if self.provisions is None:
+            raise AssertionError("nothing brings what builds require")
+        provisions = self.provisions((*chain, (wanted.key, wanted.shown)))
+        return self._shop().prepare(sources, provisions), provisions.lasts
+
+    def _refuse_cycle(self, wanted: Wanted, chain: Chain) -> None:
+        keys = [key for key, _ in chain]
+        if wanted.key not in keys:
+            return
+        names = [shown for _, shown in chain[keys.index(wanted.key) :]]
+        needs = ", which needs ".join([*names[1:], f"{wanted.shown} itself"])
+        raise BuildError(
+            f"{wanted.shown} needs {needs} to be built.",
+            source=wanted.shown,
+            hint="One of them has to come as a wheel: --only-binary NAME says so.",
+        )
+
+    # -- for several threads
+
+    def archive(self, wanted: Wanted) -> Path | None:
+        """The archive of a source, checked, if it was fetched."""
+        known = self._known.get(wanted.key)
+        return None if known is None else known.archive
+
+    def wheel(self, source: Source) -> UnpackedWheel:
+        """The wheel of a source that was made ready, built if it is not there yet.
+
+        :raises BuildError: the backend failed, or built something else than it said.
+        """
+        if source.wheel is not None:
+            return source.wheel
+        if source.prepared is None:
+            raise AssertionError("to be made ready first")
+        archive = self._shop().build(source.prepared)
+        sha256 = digests_of(archive, frozenset())["sha256"]
+        store = self._stores.choose(lasts=source.lasts)
+        from kedge.install.unpack import unpack
+
+        wheel = store.wheels.add(sha256, lambda folder: unpack(archive, folder))
+        _check_built(source, wheel)
+        if source.lasts and source.cache_key is not None:
+            self._stores.lasting.built.put(source.cache_key, sha256)
+        source.wheel = wheel
+        return wheel
+
+    def forget(self, sha256: str) -> None:
+        """That wheel turned out to be damaged: its source begins anew."""
+        for key, source in list(self._known.items()):
+            if source.wheel is not None and source.wheel.sha256 == sha256:
+                del self._known[key]
+
+    # -- their parts
+
+    def _obtain(self, wanted: Wanted) -> tuple[Path, str, bool]:
+        """The archive with one of its digests, its SHA-256, and whether it may be kept."""
+        if wanted.local is not None:
+            try:
+                digests = digests_of(wanted.local, wanted.hashes.algorithms())
+            except OSError as exc:
+                raise SourceError(
+                    f"{wanted.local} cannot be read ({exc.strerror}).", source=wanted.shown
+                ) from exc
+            check_digests(wanted.local, wanted.hashes, digests)
+            return wanted.local, digests["sha256"], True
+        path = self._place("archive-") / (wanted.filename or "source")
+        download = self._connection.download(
+            urldefrag(wanted.url).url,
+            path,
+            hashes=wanted.hashes,
+            size=wanted.size,
+            name=wanted.filename,
+        )
+        return path, download.sha256, download.verified or (bool(wanted.hashes) and wanted.vouched)
+
+    def _built(self, wanted: Wanted, sha256: str) -> Source | None:
+        """The source as its wheel in the cache tells it, where that wheel runs here."""
+        if wanted.editable:
+            return None
+        lasting = self._stores.lasting
+        key = self._key(wanted, sha256)
+        found = lasting.built.get(key)
+        wheel = None if found is None else lasting.wheels.get(found)
+        if wheel is None:
+            return None
+        text = (wheel.dist_info / "METADATA").read_bytes()
+        metadata = parse_metadata(text, where=wheel.manifest.filename)
+        if not _is_expected(wanted, metadata):
+            return None
+        return Source(
+            wanted=wanted,
+            origin=_archive_origin(wanted, sha256),
+            metadata=metadata,
+            text=text,
+            wheel=wheel,
+            cache_key=key,
+            lasts=True,
+        )
+
+    def _key(self, wanted: Wanted, sha256: str) -> str:
+        tag = self._interpreter.tags[0]
+        return built_key(
+            sha256,
+            subdirectory=wanted.subdirectory,
+            config_settings=wanted.config_settings,
+            tags=(tag.interpreter, tag.abi, tag.platform),
+            constraints=self._constraints,
+            isolated=self._isolated,
+        )
+
+    def _sources(self, wanted: Wanted, folder: Path) -> Sources:
+        from kedge.build.workshop import Sources
+
+        return Sources(
+            name=wanted.shown,
+            folder=folder,
+            editable=wanted.editable,
+            config_settings=wanted.config_settings,
+        )
+
+    def _place(self, prefix: str) -> Path:
+        import tempfile
+
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="kedge-build-"))
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=self._folder))
+
+    def _shop(self) -> Workshop:
+        from kedge.build.surroundings import for_children
+        from kedge.build.workshop import Workshop
+
+        if self._workshop is None:
+            folder = self._place("work-")
+            self._workshop = Workshop(
+                self._interpreter,
+                folder,
+                lambda: for_children(self._environ, self._connection.exported(folder)),
+                self._reporter,
+                isolated=self._isolated,
+                check=self._check,
+            )
+        return self._workshop
+
+
+# --------------------------------------------------------------------------------------------
+# What a source is
+
+
+def _below(folder: Path, wanted: Wanted) -> Path:
+    """The folder of the project: ``#subdirectory=`` of it, which must not lead out."""
+    if not wanted.subdirectory:
+        return folder
+    inside = (folder / wanted.subdirectory).resolve()
+    if not inside.is_relative_to(folder.resolve()) or not inside.is_dir():
+        raise SourceError(
+            f"{wanted.shown} has no folder {wanted.subdirectory}.",
+            source=wanted.shown,
+            hint="#subdirectory=… in the URL names it, counted from the top of the sources.",
+        )
+    return inside
+
+
+def _archive_origin(wanted: Wanted, sha256: str) -> DirectUrl:
+    return DirectUrl(
+        url=strip_userinfo(urldefrag(wanted.url).url),
+        archive_hashes={"sha256": sha256},
+        subdirectory=wanted.subdirectory,
+    )
+
+
+def _static_metadata(folder: Path) -> tuple[CoreMetadata, bytes] | None:
+    """``PKG-INFO``, where building cannot change what it says (PEP 643)."""
+    try:
+        text = (folder / "PKG-INFO").read_bytes()
+        metadata = parse_metadata(text, where=str(folder / "PKG-INFO"))
+        metadata.version  # noqa: B018 - read here, so that what is damaged shows here
+    except (OSError, PageError):
+        return None
+    from kedge.index.metadata import is_static
+
+    return (metadata, text) if is_static(metadata) else None
+
+
+def _is_expected(wanted: Wanted, metadata: CoreMetadata) -> bool:
+    if wanted.expected is None:
+        return True
+    return (metadata.canonical_name, metadata.version) == wanted.expected
+
+
+def _unexpected(wanted: Wanted, metadata: CoreMetadata) -> PageError:
+    return PageError(
+        f"{wanted.filename} turns out to be {metadata.name} {metadata.version_text}",
+        url=redact_url(wanted.url),
+    )
+
+
+def _check_built(source: Source, wheel: UnpackedWheel) -> None:
+    """Refuse a wheel of another project or version than its metadata said."""
+    text = (wheel.dist_info / "METADATA").read_bytes()
+    built = parse_metadata(text, where=wheel.manifest.filename)
+    said = source.metadata
+    if (built.canonical_name, built.version) != (said.canonical_name, said.version):
+        raise BuildError(
+            f"{source.wanted.shown} was built as {built.name} {built.version}, and its metadata "
+            f"says {said.name} {said.version}.",
+            source=source.wanted.shown,
+            hint="The fault is the backend's, or the project's own: tell its maintainers.",
+        )

@@ -1,0 +1,131 @@
+"""Everything that a resolution and a build draw on, joined once for each run.
+
+The index, the builds and the wheels need each other (a build's requirements are resolved, fetched
+and perhaps built themselves), so they are put together in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kedge.classes import frozen
+from kedge.index import Index, Link
+from kedge.pipeline.asked import refreshed
+from kedge.pipeline.builds import Builds, Chain
+from kedge.pipeline.catalog import Catalog, ConfigSettings
+from kedge.pipeline.connection import PARALLEL
+from kedge.pipeline.fetch import Wheels
+from kedge.pipeline.provision import Provision
+from kedge.pipeline.stores import Stores
+from kedge.resolve import hashes_by_user
+from kedge.settings import options as table
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from kedge.cache import Cache
+    from kedge.environment import Interpreter
+    from kedge.pipeline.asked import Asked
+    from kedge.pipeline.connection import Connection
+    from kedge.pipeline.reporter import Reporter
+    from kedge.requirements import LockedFile
+    from kedge.resolve import Problem
+    from kedge.settings.values import Settings
+
+
+@frozen(kw_only=True)
+class Supply:
+    """Where versions, metadata and wheels come from, in one run."""
+
+    asked: Asked
+    index: Index
+    builds: Builds
+    wheels: Wheels
+
+    def catalog(self, problem: Problem) -> Catalog:
+        """What the resolver asks about that problem."""
+        return Catalog(
+            self.index,
+            self.builds,
+            hashes=hashes_by_user(problem),
+            config_settings=_config_settings(self.asked),
+        )
+
+
+@contextmanager
+def supply(
+    settings: Settings,
+    asked: Asked,
+    interpreter: Interpreter,
+    connection: Connection,
+    cache: Cache,
+    reporter: Reporter,
+) -> Iterator[Supply]:
+    """Join the parts; what they leave behind goes at the end."""
+    with (
+        _index(settings, asked, connection, cache, reporter) as index,
+        Stores(cache) as stores,
+        Builds(
+            interpreter,
+            connection,
+            stores,
+            reporter,
+            environ=settings.snapshot.environ,
+            constraints=[str(one) for one in asked.build_constraints],
+            isolated=settings.value(table.BUILD_ISOLATION),
+            check=settings.value(table.CHECK_BUILD_DEPENDENCIES),
+            keep=settings.value(table.NO_CLEAN),
+        ) as builds,
+    ):
+        wheels = Wheels(connection, stores)
+
+        def provisions(chain: Chain) -> Provision:
+            return Provision(
+                asked=asked,
+                index=index,
+                builds=builds,
+                wheels=wheels,
+                reporter=reporter,
+                chain=chain,
+            )
+
+        builds.provisions = provisions
+        yield Supply(asked=asked, index=index, builds=builds, wheels=wheels)
+
+
+def _index(
+    settings: Settings, asked: Asked, connection: Connection, cache: Cache, reporter: Reporter
+) -> Index:
+    """Every index and ``--find-links`` place, behind the one connection and the one cache."""
+    return Index(
+        asked.sources,
+        connection,
+        pages=cache.pages,
+        metadata=cache.metadata,
+        refresh=refreshed(settings),
+        locked={one.name: _link(one) for one in asked.locked},
+        reporter=reporter,
+        parallel=PARALLEL,
+        # As pip since 26.3: a page is good for as long as its server said.
+        revalidate=False,
+    )
+
+
+def _link(locked: LockedFile) -> Link:
+    return Link(
+        url=locked.url,
+        filename=locked.filename,
+        size=locked.size,
+        upload_time=locked.upload_time,
+    )
+
+
+def _config_settings(asked: Asked) -> Mapping[NormalizedName, ConfigSettings]:
+    """Those that were given beside a project's name; of several lines the first counts."""
+    found: dict[NormalizedName, ConfigSettings] = {}
+    for one in asked.requested:
+        if one.name is not None and one.config_settings and one.applies(asked.aim.markers):
+            found.setdefault(one.name, one.config_settings)
+    return found
