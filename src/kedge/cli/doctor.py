@@ -11,6 +11,7 @@ import platform
 import ssl
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge import trust
@@ -21,6 +22,7 @@ from kedge.diagnose.commands import User
 from kedge.diagnose.comparison import named_bundles
 from kedge.diagnose.examine import Surroundings
 from kedge.diagnose.shells import decide_shell
+from kedge.errors import UsageError
 from kedge.model import (
     NetworkOrigin,
     Origin,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 def run(job: Job) -> int:
     """Examine, and tell; 0 where an install would work (or no bundle is broken), else 1."""
     if job.settings.value(table.LINT):
+        if job.settings.is_set(table.HTML):
+            raise UsageError("--html does not go together with --lint.")
         return _lint(job)
     from kedge.pipeline.doctor import check
 
@@ -55,7 +59,25 @@ def run(job: Job) -> int:
         job.console.result(json.dumps(checkup.as_json(found), indent=2, ensure_ascii=False))
     else:
         _print(overview.layout(found, user, verbose=job.console.verbosity > 0), job)
+    target = job.settings.value(table.HTML)
+    if target is not None:
+        _write(target, found, home=job.settings.snapshot.platform.home)
+        job.console.say(f"Wrote {target}")
     return 0 if found.works else 1
+
+
+def _write(target: str, found: checkup.Checkup, *, home: str) -> None:
+    """The page; ``home`` is written ``~`` in it."""
+    from kedge.diagnose.page import render
+
+    text = render(found, home=home)
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(
+            f"The report {target} cannot be written: {exc.strerror}.",
+            hint="Choose another path with --html.",
+        ) from exc
 
 
 def _lint(job: Job) -> int:

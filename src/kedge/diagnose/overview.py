@@ -42,7 +42,7 @@ def layout(checkup: Checkup, user: User | None = None, *, verbose: bool = False)
     for peer in checkup.peers if verbose else ():
         if peer.diagnosis is not None and not peer.diagnosis.findings:
             yield _BLANK
-            yield from text.layout(peer.diagnosis)
+            yield from text.layout(peer.diagnosis, among_others=True)
     yield _BLANK
     yield Line(verdict(checkup))
 
@@ -110,7 +110,7 @@ def _group(group: tuple[Peer, ...], user: User | None) -> Iterator[Line]:
     if first.diagnosis is None:
         return
     yield _BLANK
-    yield from text.layout(first.diagnosis, user)
+    yield from text.layout(first.diagnosis, user, among_others=True)
     hosts = dict.fromkeys(each.host for each in others if each.host != first.host)
     if hosts:
         yield _BLANK

@@ -74,15 +74,20 @@ def lines(
 
 
 def layout(
-    diagnosis: Diagnosis, user: User | None = None, *, after: KedgeError | None = None
+    diagnosis: Diagnosis,
+    user: User | None = None,
+    *,
+    after: KedgeError | None = None,
+    among_others: bool = False,
 ) -> Iterator[Line]:
-    """The same, to be wrapped and painted."""
+    """The same, to be wrapped and painted. ``among_others``: what is trusted was told before."""
     if diagnosis.sound and after is not None:
         yield from _passed(diagnosis)
         return
     if not names(after, diagnosis.peer, diagnosis.hop):
         yield from _headline(diagnosis)
-    yield from _trusted(diagnosis)
+    if not among_others:
+        yield from _trusted(diagnosis)
     yield from _presented(diagnosis)
     yield from _tried(diagnosis)
     yield from _causes(diagnosis, causes_said(after))
