@@ -307,7 +307,7 @@ def test_plain_http_is_refused_and_a_trusted_host_is_told(clinic: Clinic) -> Non
     url = f"http://index.example.org:{server.port}/simple"
     code, report = clinic.report("-i", url, HTTP_PROXY=proxy.url)
     assert code == 1
-    assert "failed" in remarks(peer(report, "index"))
+    assert causes(peer(report, "index")) == ["not-tls"]
     words = ("-i", url, "--trusted-host", "index.example.org")
     code, report = clinic.report(*words, HTTP_PROXY=proxy.url)
     assert code == 0

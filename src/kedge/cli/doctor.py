@@ -16,18 +16,16 @@ from typing import TYPE_CHECKING
 
 from kedge import trust
 from kedge.cli.console import Console, columns_of, wants_color
+from kedge.cli.diagnosis import surroundings_of, user_of
 from kedge.cli.wrapping import shown
 from kedge.diagnose import checkup, overview
-from kedge.diagnose.commands import User
 from kedge.diagnose.comparison import named_bundles
-from kedge.diagnose.examine import Surroundings
-from kedge.diagnose.shells import decide_shell
 from kedge.errors import UsageError
 from kedge.model import (
+    Configured,
     NetworkOrigin,
     Origin,
     OriginKind,
-    Sourced,
     StoreKind,
     TrustDecision,
     TrustSource,
@@ -49,7 +47,7 @@ def run(job: Job) -> int:
         return _lint(job)
     from kedge.pipeline.doctor import check
 
-    surroundings = surroundings_of(job)
+    surroundings = surroundings_of(job, _configured(job))
     about = facts(surroundings.clock())
     user = user_of(job)
     found = check(job.settings, surroundings, user, about=about)
@@ -127,23 +125,11 @@ def _print(lines: Iterable[Line], job: Job) -> None:
             job.console.result(row)
 
 
-def surroundings_of(job: Job) -> Surroundings:
-    """What an install would work with."""
+def _configured(job: Job) -> Configured:
+    """Whom an install would ask."""
     settings = job.settings
-    proxy, client = settings[table.PROXY], settings[table.CLIENT_CERT]
-    if settings.value(table.NO_PROXY_ENV) and proxy.value is None:
-        proxy = Sourced("", settings[table.NO_PROXY_ENV].origin)
-    return Surroundings(
-        decision=trust.decide(settings.trust_settings()),
-        environ=job.environ,
-        proxy=None if proxy.value is None else Sourced(proxy.value, proxy.origin),
-        client_cert=None
-        if client.value is None
-        else trust.ClientCertificate.of(Sourced(client.value, client.origin), job.environ),
-        client_origins=frozenset(
-            filter(None, (_origin(url.value) for url in settings.index_urls()))
-        ),
-    )
+    urls = (*settings.index_urls(), *settings.each(table.FIND_LINKS))
+    return Configured(indexes=frozenset(filter(None, (_origin(url.value) for url in urls))))
 
 
 def _origin(url: str) -> NetworkOrigin | None:
@@ -151,21 +137,6 @@ def _origin(url: str) -> NetworkOrigin | None:
         return NetworkOrigin.of(url)
     except ValueError:
         return None  # a folder
-
-
-def user_of(job: Job) -> User:
-    """Who will read the remedies."""
-    return User(
-        words=job.argv,
-        program=(sys.executable, "-m", "kedge") if job.launched_as_module else ("kedge",),
-        shell=decide_shell(job.environ, sys.platform),
-        platform=sys.platform,
-        config_levels={
-            file.path: f"--{file.kind.value}"
-            for file in job.settings.snapshot.files
-            if file.kind.value in {"global", "user", "site"}
-        },
-    )
 
 
 def facts(now: datetime) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Connection:
 
     It fulfils what the index, the readers of requirements and the downloads ask of a network.
     ``patience`` is for a look that nobody waits long for: that many seconds at most for each
-    wait, and no second try.
+    wait, and one more try (a kept connection may have been closed).
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class Connection:
             proxy = Sourced("", settings[table.NO_PROXY_ENV].origin)
         timeout, retries = settings.value(table.TIMEOUT), settings.value(table.RETRIES)
         if self._patience is not None:
-            timeout, retries = min(timeout, self._patience), 0
+            timeout, retries = min(timeout, self._patience), min(retries, 1)
         return TransportOptions(
             environ=settings.snapshot.environ,
             proxy=None if proxy.value is None else Sourced(proxy.value, proxy.origin),

@@ -15,15 +15,22 @@ from typing import TYPE_CHECKING
 
 from kedge.classes import field, frozen, mutable, replace
 from kedge.diagnose.checkup import Checkup, Part, Peer, Remark, RemarkCode, remarks_on, with_remarks
-from kedge.diagnose.diagnosis import beside, diagnose_proxy, diagnose_url, no_index
+from kedge.diagnose.diagnosis import (
+    beside,
+    diagnose,
+    diagnose_proxy,
+    diagnose_url,
+    no_index,
+)
 from kedge.diagnose.evidence import Neighbour
 from kedge.errors import (
     ConnectionFailedError,
     HttpStatusError,
+    InsecureLocationError,
+    InsecureRedirectError,
     KedgeError,
     NotAnIndexError,
     RangesUnsupportedError,
-    TrustError,
     UsageError,
 )
 from kedge.index.fetch import PageFetcher
@@ -325,8 +332,8 @@ def _side_by_side(met: list[_Met], user: User) -> list[_Met]:
 def _peer(met: _Met, trusted: TrustedHosts, surroundings: Surroundings, user: User) -> Peer:
     target, diagnosis = met.target, met.diagnosis
     exempt = trusted.find(target.origin)
-    if isinstance(met.failure, NotAnIndexError):
-        diagnosis = no_index(diagnosis, met.failure, user)
+    if met.failure is not None:
+        diagnosis = _with_failure(met.failure, diagnosis, surroundings, user)
     open_to_all = exempt is not None or target.origin.scheme == "http"
     capture = diagnosis.evidence.capture if diagnosis.evidence else None
     connected = capture is not None and capture.failure is None
@@ -350,6 +357,22 @@ def _peer(met: _Met, trusted: TrustedHosts, surroundings: Surroundings, user: Us
     )
 
 
+def _with_failure(
+    error: KedgeError, diagnosis: Diagnosis, surroundings: Surroundings, user: User
+) -> Diagnosis:
+    """The diagnosis with what the install's own request showed; nobody is contacted."""
+    match error:
+        case NotAnIndexError():
+            return no_index(diagnosis, error, user)
+        case InsecureLocationError() | InsecureRedirectError():
+            told = diagnose(error, surroundings, user)
+            if told is None:
+                return diagnosis
+            return replace(diagnosis, findings=told.findings, remedies=told.remedies, sound=False)
+        case _:
+            return diagnosis
+
+
 def _exemption(exempt: TrustedHost | None) -> Iterator[Remark]:
     if exempt is not None:
         yield Remark(
@@ -360,15 +383,15 @@ def _exemption(exempt: TrustedHost | None) -> Iterator[Remark]:
 
 def _of_failure(failure: KedgeError | None, diagnosis: Diagnosis) -> Iterator[Remark]:
     """What an install would end with, unless the diagnosis explains it."""
-    if failure is None or isinstance(failure, NotAnIndexError):
+    if failure is None:
         return
-    code, blocks = RemarkCode.FAILED, True
+    code = RemarkCode.FAILED
     if isinstance(failure, HttpStatusError):
         wants = failure.status in {401, 403, 407}
         code = RemarkCode.CREDENTIALS if wants else RemarkCode.STATUS
-    elif isinstance(failure, ConnectionFailedError | TrustError) and diagnosis.findings:
+    elif diagnosis.findings:
         return
-    yield Remark(code=code, sentence=failure.message, hint=failure.hint or "", blocks=blocks)
+    yield Remark(code=code, sentence=failure.message, hint=failure.hint or "", blocks=True)
 
 
 def _of_page(met: _Met) -> Iterator[Remark]:
