@@ -13,7 +13,7 @@ from cryptography import x509
 from kedge import trust
 from kedge.errors import TruststoreError
 from kedge.model import Origin, OriginKind, Sourced
-from kedge.trust import context as context_module
+from kedge.trust import profile
 from support.handshakes import (
     ACCEPTED,
     EXPIRED,
@@ -128,7 +128,7 @@ class TestProfile:
                 assert connection.selected_alpn_protocol() == "http/1.1"
 
     def test_no_python_adds_flags_of_its_own(self, context: ssl.SSLContext) -> None:
-        assert context.verify_flags == context_module.verify_flags()
+        assert context.verify_flags == profile.verify_flags()
         assert context.verify_flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         assert not context.verify_flags & ssl.VerifyFlags.VERIFY_X509_STRICT
         assert context.verify_mode is ssl.CERT_REQUIRED

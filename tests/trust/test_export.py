@@ -220,6 +220,7 @@ def test_public_names() -> None:
     assert trust.__all__ == [
         "Anchors",
         "ClientCertificate",
+        "check_client_certificate",
         "DescribedCertificate",
         "DescribedSource",
         "LoadedSource",

@@ -16,8 +16,8 @@ import truststore._openssl
 from kedge import trust
 from kedge.errors import EmptySystemStoreError
 from kedge.model import Origin, OriginKind, Sourced, TrustDecision
-from kedge.trust import hashed
-from kedge.trust.context import verify_flags
+from kedge.trust import hashed, names
+from kedge.trust.profile import verify_flags
 from kedge.trust.system import CA_FILE_CANDIDATES, CompiledIn, locate
 from support.handshakes import ACCEPTED, UNTRUSTED, verify_code
 from support.pki import (
@@ -362,7 +362,7 @@ class TestNameHash:
             capture_output=True,
             check=True,
         )
-        ours = hashed.name_hash(hashed.canonical_subject(certificate.der))
+        ours = names.name_hash(names.canonical_subject(certificate.der))
         assert ours == said.stdout.decode().strip()
 
     def test_agrees_with_the_machines_own_folder(self) -> None:

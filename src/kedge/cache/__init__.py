@@ -11,6 +11,7 @@ installed from anywhere else.
 
 from kedge.cache.built import BuiltStore, built_key
 from kedge.cache.directory import Cache, open_cache
+from kedge.cache.hints import HintStore
 from kedge.cache.inventory import CacheInfo, Removed
 from kedge.cache.manifest import Manifest, ManifestEntry
 from kedge.cache.metadata import MetadataStore
@@ -24,6 +25,7 @@ __all__ = [
     "CacheInfo",
     "CachedPage",
     "CachedWheel",
+    "HintStore",
     "Manifest",
     "ManifestEntry",
     "MetadataStore",

@@ -19,6 +19,7 @@ from types import TracebackType
 from kedge.cache import inventory
 from kedge.cache.atomic import Scratch, remove_tree
 from kedge.cache.built import BuiltStore
+from kedge.cache.hints import HintStore
 from kedge.cache.inventory import CacheInfo, Removed
 from kedge.cache.metadata import MetadataStore
 from kedge.cache.pages import PageStore
@@ -30,7 +31,9 @@ _WHEELS = "wheels-v1"
 _PAGES = "pages-v1"
 _METADATA = "metadata-v1"
 _BUILT = "built-v1"
+_TRUST = "trust-v1"
 _SCRATCH = "tmp"
+_OURS = ("wheels-v", "pages-v", "metadata-v", "built-v", "trust-v")
 
 # No process takes so long to make one entry: purging need not wait for a day.
 _ABANDONED_SECONDS = 3600.0
@@ -64,6 +67,7 @@ class Cache:
         self.pages = PageStore(directory / _PAGES, self._scratch, clock=clock)
         self.metadata = MetadataStore(directory / _METADATA, self._scratch)
         self.built = BuiltStore(directory / _BUILT, self._scratch)
+        self.hints = HintStore(directory / _TRUST, self._scratch)
         self._finalizer = weakref.finalize(self, remove_tree, directory) if is_temporary else None
 
     def __enter__(self) -> Cache:
@@ -102,12 +106,17 @@ class Cache:
         before = None if older_than is None else self._clock() - older_than
         old = (w for w in self.wheels.list() if before is None or w.used < before)
         removed = inventory.remove_wheels(self.wheels, self.metadata, old)
-        for folder in (self.pages.folder, self.metadata.folder, self.built.folder):
+        for folder in (
+            self.pages.folder,
+            self.metadata.folder,
+            self.built.folder,
+            self.hints.folder,
+        ):
             removed += inventory.remove_files(folder, self._scratch, before=before)
         if before is None:
             # Damaged entries are in no listing. Folders of other versions are ours as well.
             for entry in _children(self.directory):
-                if entry.name.startswith(("wheels-v", "pages-v", "metadata-v", "built-v")):
+                if entry.name.startswith(_OURS):
                     remove_tree(entry)
             self._scratch.clean(older_than=_ABANDONED_SECONDS)
         return removed
@@ -160,7 +169,7 @@ def _make(directory: Path) -> str | None:
         # Members of the owner's group are let pass at the top: under a umask of 002 every folder
         # is like that. Inside, the folders are made 0700, and must still be.
         complaint = _complaint(directory, directory.stat(), forbidden=0o002)
-        for part in (_WHEELS, _PAGES, _METADATA, _SCRATCH):
+        for part in (_WHEELS, _PAGES, _METADATA, _BUILT, _TRUST, _SCRATCH):
             if complaint is None:
                 folder = directory / part
                 folder.mkdir(mode=0o700, exist_ok=True)

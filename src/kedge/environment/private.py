@@ -11,9 +11,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
+from kedge.classes import replace
 from kedge.environment.interpreter import Interpreter, inspect
 from kedge.errors import TargetError
 

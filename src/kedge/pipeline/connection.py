@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kedge.settings.values import Settings
     from kedge.transport import Challenges, RangedFile, Session
     from kedge.trust import Anchors
+    from kedge.trust.staged import HintStore, StagedTrust
 
 #: Connections kept to one host, and downloads at a time.
 PARALLEL = 16
@@ -36,7 +37,8 @@ class Connection:
 
     It fulfils what the index, the readers of requirements and the downloads ask of a network.
     ``patience`` is for a look that nobody waits long for: that many seconds at most for each
-    wait, and one more try (a kept connection may have been closed).
+    wait, and one more try (a kept connection may have been closed). ``hints`` are kept of the
+    anchors that vouch, for the next run.
     """
 
     def __init__(
@@ -46,10 +48,13 @@ class Connection:
         *,
         index_urls: tuple[Sourced[str], ...],
         patience: float | None = None,
+        hints: HintStore | None = None,
     ) -> None:
         self._settings = settings
         self._reporter = reporter
         self._patience = patience
+        self._hints = hints
+        self._staged: StagedTrust | None = None
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._anchors: Anchors | None = None
@@ -124,6 +129,8 @@ class Connection:
             session, self._session = self._session, None
         if session is not None:
             session.close()
+        if self._staged is not None:
+            self._staged.remember()
 
     def __enter__(self) -> Connection:
         return self
@@ -169,6 +176,8 @@ class Connection:
         from kedge import trust
 
         settings = self._settings
+        if self._hints is not None and settings.value(table.CLIENT_CERT) is None:
+            return self._open_staged(self._hints, settings.snapshot.environ)
         anchors = self._load()
         client: ssl.SSLContext | None = None
         unverified_client: ssl.SSLContext | None = None
@@ -187,6 +196,24 @@ class Connection:
             client_context=client,
             unverified_client_context=unverified_client,
             challenges=self._answers(),
+        )
+
+    def _open_staged(self, hints: HintStore, environ: Mapping[str, str]) -> Session:
+        """On the few anchors that vouched last, if they are known; the others follow on demand."""
+        from kedge.trust.staged import StagedTrust
+
+        client_certificate(self._settings, None)  # a key without one is a mistake
+        if self._staged is None:
+            self._staged = StagedTrust(
+                self.decision, environ=environ, store=hints, warn=self._reporter.warn
+            )
+        return open_session(
+            self.decision,
+            self._staged.context,
+            self._options(),
+            self._reporter,
+            challenges=self._answers(),
+            staged=self._staged,
         )
 
     def _answers(self) -> Challenges:

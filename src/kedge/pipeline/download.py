@@ -58,8 +58,10 @@ def download(settings: Settings, interpreter: Interpreter, reporter: Reporter) -
     aim = aim_of(settings, interpreter)
     folder = _folder(settings)
     with (
-        Connection(settings, reporter, index_urls=settings.index_urls()) as connection,
         cache_of(settings, reporter) as cache,
+        Connection(
+            settings, reporter, index_urls=settings.index_urls(), hints=cache.hints
+        ) as connection,
     ):
         reporter.trust_decided(connection.decision)
         asked = gather(settings, connection, aim, reporter)

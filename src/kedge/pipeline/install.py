@@ -89,8 +89,10 @@ def install(
     if not settings.value(table.DRY_RUN):
         recover(scheme, reporter=reporter)
     with (
-        Connection(settings, reporter, index_urls=settings.index_urls()) as connection,
         cache_of(settings, reporter) as cache,
+        Connection(
+            settings, reporter, index_urls=settings.index_urls(), hints=cache.hints
+        ) as connection,
     ):
         reporter.trust_decided(connection.decision)
         asked = gather(settings, connection, aim, reporter)

@@ -56,8 +56,10 @@ def newest(
     target = Target(markers=problem.markers, tags=problem.tags, python_version=python)
     found: dict[NormalizedName, tuple[Latest, bool]] = {}
     with (
-        Connection(settings, reporter, index_urls=settings.index_urls()) as connection,
         cache_of(settings, reporter) as cache,
+        Connection(
+            settings, reporter, index_urls=settings.index_urls(), hints=cache.hints
+        ) as connection,
         Index(
             sources_of(settings, locations_of(settings)),
             connection,

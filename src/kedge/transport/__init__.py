@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kedge.transport.keyring import Keyring
     from kedge.transport.ranges import RangedFile
     from kedge.transport.session import Session
+    from kedge.transport.staged import StagedContexts
 
 __all__ = [
     "Challenges",
@@ -62,6 +63,7 @@ def open_session(
     unverified_client_context: ssl.SSLContext | None = None,
     credentials: Sequence[CredentialSource] = (),
     challenges: Challenges | None = None,
+    staged: StagedContexts | None = None,
 ) -> Session:
     """kedge's session on ``context``, which is what ``decision`` describes.
 
@@ -69,6 +71,7 @@ def open_session(
     origins of ``options.index_urls`` alone, and never with a proxy. ``unverified_client_context``
     is its counterpart for an index that is a trusted host. ``credentials`` are asked after index
     URLs and netrc; ``challenges`` answer a 401, from a keyring or a person (nobody, if not given).
+    ``context`` may be a part of the trust that is ``staged``.
 
     Opens no connection. Raises :class:`~kedge.errors.UsageError` or
     :class:`~kedge.errors.SettingError` for a trusted host or a proxy that cannot be read.
@@ -82,6 +85,7 @@ def open_session(
         reporter,
         client_context=client_context,
         unverified_client_context=unverified_client_context,
+        staged=staged,
     )
     answers = challenges or asking.Challenges()
     return sessions.make_session(decision, options, reporter, dialler, credentials, answers)

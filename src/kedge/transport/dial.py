@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from kedge.classes import frozen
@@ -33,6 +33,7 @@ from kedge.model import NetworkOrigin
 from kedge.transport.auth import Credentials
 from kedge.transport.locations import Location
 from kedge.transport.proxies import Proxy, ProxyTable, keeps_to_this_machine
+from kedge.transport.staged import StagedConnection, StagedContexts
 from kedge.transport.trusted_hosts import TrustedHosts, refuse_insecure, refuse_setting
 
 _STATUS = re.compile(r"Tunnel connection failed: (\d{3})\s*(.*)", re.DOTALL)
@@ -84,7 +85,7 @@ class _Connection(HTTPConnection):
             self.live.add(self.sock)
 
 
-class _TlsConnection(HTTPSConnection):
+class _TlsConnection(StagedConnection):
     live: LiveSockets | None = None
 
     def connect(self) -> None:
@@ -132,9 +133,12 @@ class _Pool(HTTPConnectionPool):
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls: Any = _TlsConnection
     live: LiveSockets | None = None
+    staged: StagedContexts | None = None
 
     def _new_conn(self) -> Any:
-        return _watched(super()._new_conn(), self.live)
+        connection = _watched(super()._new_conn(), self.live)
+        connection.staged = self.staged
+        return connection
 
     def _validate_conn(self, conn: Any) -> None:
         # As urllib3's, without its InsecureRequestWarning: the user asked for the exemption and
@@ -172,7 +176,8 @@ def _socks_pools() -> Mapping[str, type[HTTPConnectionPool]]:
 class Contexts:
     """The contexts of one session.
 
-    ``client`` and ``unverified_client`` present the client certificate; without them none is
+    ``verified`` may hold a part of the anchors, if ``staged`` knows how to go on. ``client`` and
+    ``unverified_client`` present the client certificate; without them none is
     presented. ``unverified`` is made on first use.
     """
 
@@ -180,6 +185,7 @@ class Contexts:
     client: ssl.SSLContext | None = None
     unverified: Callable[[], ssl.SSLContext]
     unverified_client: ssl.SSLContext | None = None
+    staged: StagedContexts | None = None
 
     def __post_init__(self) -> None:
         for context in (self.verified, self.client):
@@ -276,6 +282,7 @@ class Dialler:
             pool_kwargs=self._tls(origin, proxy, exempt=exempt is not None),
         )
         pool.live = self._live  # type: ignore[attr-defined]
+        pool.staged = self._contexts.staged  # type: ignore[attr-defined]
         return Route(pool, proxy, self.verifies(origin))
 
     def _tls(self, origin: NetworkOrigin, proxy: Proxy | None, *, exempt: bool) -> dict[str, Any]:

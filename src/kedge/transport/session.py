@@ -23,6 +23,7 @@ from kedge.transport.options import Download, Response, TransportOptions, Transp
 from kedge.transport.proxies import ProxyTable, read_system_proxies
 from kedge.transport.ranges import RangedFile
 from kedge.transport.retry import RetryPolicy
+from kedge.transport.staged import StagedContexts
 from kedge.transport.trusted_hosts import TrustedHosts
 from kedge.transport.user_agent import user_agent
 
@@ -120,18 +121,18 @@ def make_dialler(
     *,
     client_context: ssl.SSLContext | None,
     unverified_client_context: ssl.SSLContext | None,
+    staged: StagedContexts | None = None,
 ) -> Dialler:
     """Decide proxies and trusted hosts, and bind them to the contexts."""
-    from kedge.trust.context import unverified_context
-
     trusted = TrustedHosts.parse(options.trusted_hosts)
     proxies = ProxyTable.decide(options.proxy, options.environ, read_system_proxies())
     return Dialler(
         contexts=Contexts(
             verified=context,
             client=client_context,
-            unverified=unverified_context,
+            unverified=_unverified,
             unverified_client=unverified_client_context,
+            staged=staged,
         ),
         trusted=trusted,
         proxies=proxies,
@@ -139,6 +140,12 @@ def make_dialler(
         parallel=options.parallel,
         warn=reporter.warn,
     )
+
+
+def _unverified() -> ssl.SSLContext:
+    from kedge.trust.context import unverified_context  # hardly anybody needs it
+
+    return unverified_context()
 
 
 def make_session(

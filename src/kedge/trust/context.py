@@ -1,10 +1,4 @@
-"""Makes the ``SSLContext`` for anchors: one verification profile, the same on every Python.
-
-The chain and the name are checked, the common name is never looked at (RFC 9525, 6.3), TLS 1.2 is
-the least, an intermediate or a server's own certificate among the anchors ends the chain
-(``VERIFY_X509_PARTIAL_CHAIN``), and ``VERIFY_X509_STRICT`` is off unless it is asked for: company
-CAs without a key usage break under it (python/cpython#133564). ``ssl.create_default_context`` is
-not used: it reads the default locations, and its flags changed in Python 3.13.
+"""Makes the ``SSLContext`` for anchors, with the one profile of :mod:`kedge.trust.profile`.
 
 Which anchors, and why, was decided before. Sockets and sessions are :mod:`kedge.transport`'s.
 """
@@ -19,8 +13,7 @@ from kedge.trust import openssl, trusted
 from kedge.trust.anchors import Anchors
 from kedge.trust.client import ClientCertificate, load_client_certificate
 from kedge.trust.pem import Block
-
-_ALPN = ("http/1.1",)
+from kedge.trust.profile import apply_profile, apply_protocol
 
 
 def make_context(
@@ -35,7 +28,7 @@ def make_context(
     :class:`~kedge.errors.TruststoreError`.
     """
     context = _platform_context(anchors) if anchors.by_platform else anchors.store()
-    _apply_profile(context, anchors)
+    apply_profile(context, strict=anchors.decision.strict.value)
     if client_cert is not None:
         load_client_certificate(context, client_cert)
     return context
@@ -48,7 +41,7 @@ def truststore_context(anchors: Anchors) -> ssl.SSLContext:
     :class:`~kedge.errors.TruststoreError`.
     """
     context = _platform_context(anchors)
-    _apply_profile(context, anchors)
+    apply_profile(context, strict=anchors.decision.strict.value)
     return context
 
 
@@ -60,31 +53,10 @@ def unverified_context(*, client_cert: ClientCertificate | None = None) -> ssl.S
     context = openssl.new_store()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    _apply_protocol(context)
+    apply_protocol(context)
     if client_cert is not None:
         load_client_certificate(context, client_cert)
     return context
-
-
-def verify_flags(*, strict: bool = False) -> ssl.VerifyFlags:
-    """The profile's flags: all that are set, not what is added to a Python's own defaults."""
-    flags = ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    return flags | ssl.VerifyFlags.VERIFY_X509_STRICT if strict else flags
-
-
-def _apply_profile(context: ssl.SSLContext, anchors: Anchors) -> None:
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.check_hostname = True
-    context.hostname_checks_common_name = False
-    context.verify_flags = verify_flags(strict=anchors.decision.strict.value)
-    _apply_protocol(context)
-
-
-def _apply_protocol(context: ssl.SSLContext) -> None:
-    # Set even where it is Python's default: a machine's openssl.cnf may say otherwise.
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
-    context.set_alpn_protocols(list(_ALPN))
 
 
 def _platform_context(anchors: Anchors) -> ssl.SSLContext:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from kedge.classes import frozen
 from kedge.errors import EmptySystemStoreError
 from kedge.trust import pem, trusted
 from kedge.trust.anchors import Anchors, LoadedSource
@@ -68,7 +68,7 @@ def _ascii(comment: str) -> str:
 # For other programs
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """A variable that leads ``programs`` to a bundle, or to no folder of certificates at all.
 

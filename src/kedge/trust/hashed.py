@@ -14,70 +14,21 @@ that such a lookup would reach, and no others, so that the verdicts stay the sam
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import os
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kedge.classes import field, mutable
-from kedge.trust import contents, der, pem, trusted
+from kedge.trust import contents, pem, trusted
 from kedge.trust.bundle import CertificateFile
 from kedge.trust.files import UNREADABLE, read_bytes, why
+from kedge.trust.names import canonical_subject, name_hash
 from kedge.trust.openssl import judge
 from kedge.trust.pem import Block
 
 _NAME = re.compile(r"([0-9a-f]{8})\.(r?[0-9]+)", re.IGNORECASE)
-
-# The string types whose text is folded (ASN1_MASK_CANON in x_name.c), and how they are encoded.
-_TEXT = {
-    0x0C: "utf-8",  # UTF8String
-    0x13: "latin-1",  # PrintableString
-    0x14: "latin-1",  # TeletexString
-    0x16: "latin-1",  # IA5String
-    0x1A: "latin-1",  # VisibleString
-    0x1C: "utf-32-be",  # UniversalString
-    0x1E: "utf-16-be",  # BMPString
-}
-_ASCII_SPACE = re.compile(r"[ \t\n\v\f\r]+")
-_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-
-
-def canonical_subject(certificate: bytes) -> bytes:
-    """The subject in the form by which OpenSSL compares and hashes names (``x_name.c``).
-
-    ``certificate`` is DER. ``ValueError`` when there is no subject to be found in it.
-    """
-    _, start, _ = der.header(certificate)
-    _, offset, _ = der.header(certificate, start)
-    # [0] version, serialNumber, signature, issuer, validity, subject (RFC 5280, 4.1)
-    found, offset = der.read(certificate, offset)
-    for _ in range(5 if found.tag == der.CONTEXT_0 else 4):
-        found, offset = der.read(certificate, offset)
-    if found.tag != der.SEQUENCE:
-        raise der.DerError("no subject where one must be")
-    return b"".join(_canonical_rdn(rdn) for rdn in found.children())
-
-
-def _canonical_rdn(rdn: der.Element) -> bytes:
-    pairs = [_canonical_attribute(pair) for pair in rdn.children()]
-    return der.encode(der.SET, b"".join(sorted(pairs)))
-
-
-def _canonical_attribute(pair: der.Element) -> bytes:
-    kind, value = pair.children()
-    encoding = _TEXT.get(value.tag)
-    if encoding is None:
-        return pair.whole
-    text = value.content.decode(encoding).strip(" \t\n\v\f\r")
-    folded = _ASCII_SPACE.sub(" ", text).translate(_ASCII_LOWER)
-    return der.encode(der.SEQUENCE, kind.whole + der.encode(0x0C, folded.encode()))
-
-
-def name_hash(subject: bytes) -> str:
-    """The eight digits by which a hashed folder names a (canonical) subject: ``X509_NAME_hash``."""
-    digest = hashlib.sha1(subject, usedforsecurity=False).digest()
-    return digest[3::-1].hex()
 
 
 def _with_hashes(blocks: Iterable[Block]) -> Iterator[tuple[str, Block]]:
@@ -98,21 +49,28 @@ class HashedLookup:
     files: list[CertificateFile] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def read(self, folders: Sequence[str], *, after: Iterable[Block] = ()) -> None:
+    def read(
+        self,
+        folders: Sequence[str],
+        *,
+        after: Iterable[Block] = (),
+        only: Collection[str] | None = None,
+    ) -> None:
         """Take what lookups in these folders, in this order, would find.
 
-        A lookup is made only for a subject that is not among the blocks loaded before (``after``).
+        A lookup is made only for a subject that is not among the blocks loaded before (``after``),
+        and, where ``only`` names hashes, for those alone.
         """
-        listings = [(folder, _listing(folder)) for folder in folders]
-        if any(listing for _, listing in listings):
+        listings = [(folder, listing(folder, only)) for folder in folders]
+        if any(found for _, found in listings):
             self.found |= {each for each, _ in _with_hashes(after)}
-        for folder, listing in listings:
-            for wanted, names in listing.items():
+        for folder, found in listings:
+            for wanted, names in found.items():
                 if wanted not in self.found:
                     self._numbered(folder, wanted, names)
         if len(folders) == 1 and ssl.OPENSSL_VERSION_INFO >= (3,):
-            for folder, listing in listings:
-                for wanted, names in listing.items():
+            for folder, found in listings:
+                for wanted, names in found.items():
                     if wanted not in self.found:
                         self._any_order(folder, wanted, names)
 
@@ -179,17 +137,22 @@ class HashedLookup:
             self.warnings.append(warning)
 
 
-def _listing(folder: str) -> dict[str, list[str]]:
-    """The names in a folder that look hashed, by their hash, in the folder's own order."""
-    listing: dict[str, list[str]] = {}
+def listing(folder: str, only: Collection[str] | None = None) -> dict[str, list[str]]:
+    """The names in a folder that look hashed, by their hash, in the folder's own order.
+
+    With ``only``, those with one of these hashes.
+    """
+    found: dict[str, list[str]] = {}
     try:
-        names = [path.name for path in Path(folder).iterdir()]
+        names = os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
     except OSError:
-        return listing
+        return found
     for name in names:
         if match := _NAME.fullmatch(name):
-            listing.setdefault(match[1].lower(), []).append(name)
-    return listing
+            wanted = match[1].lower()
+            if only is None or wanted in only:
+                found.setdefault(wanted, []).append(name)
+    return found
 
 
 def _sound(block: Block) -> bool:
