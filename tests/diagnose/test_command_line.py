@@ -16,6 +16,7 @@ from diagnose.zoo import Animal, Keeper
 from kedge.diagnose.evidence import Cause
 from kedge.model import PYPI_HOSTS, NetworkOrigin
 from support import pki
+from support.proxies import Proxy
 
 Specifics = Callable[[Keeper], Sequence[str]]
 
@@ -170,3 +171,31 @@ def test_the_code_alone_follows_where_the_error_has_said_it(
     lines = told.stderr.splitlines()
     after = lines[lines.index(f"Cause: {animal.causes[0].value}") + 1]
     assert not after.strip()
+
+
+@pytest.mark.parametrize(
+    ("other", "same", "code"),
+    [
+        ("files.sample", True, "tls-interception"),
+        ("files.sample", False, "untrusted-root"),
+        ("files.corp.example", True, "untrusted-root"),
+    ],
+    ids=["one issuer", "another issuer", "one organisation's hosts"],
+)
+def test_an_unknown_issuer_of_unrelated_indexes_is_an_interceptor(
+    other: str, same: bool, code: str, keeper: Keeper, run: Run
+) -> None:
+    root, another = pki.authority("Corp Inspection"), pki.authority("Other Root")
+    issuer = root if same else another
+    first = keeper.serves(root.leaf("index.corp.example"))
+    second = keeper.serves(issuer.leaf(other))
+    names = {"index.corp.example": "127.0.0.1", other: "127.0.0.1"}
+    proxy = keeper.stack.enter_context(Proxy(names=names))
+    keeper.uses(proxy.url)
+    words = ["--extra-index-url", second.replace("localhost", other)]
+    told = install(run, keeper, first.replace("localhost", "index.corp.example"), *words)
+    assert told.causes == (code,)
+    assert (other in told.stderr.partition("Cause: ")[2].partition("Remedy")[0]) is (
+        code == "tls-interception"
+    )
+    assert {request.method for server in keeper.servers for request in server.requests} <= {"HEAD"}

@@ -59,6 +59,7 @@ def surroundings_of(job: Job, configured: Configured) -> Surroundings:
         proxy=None if proxy.value is None else Sourced(proxy.value, proxy.origin),
         client_cert=client_certificate(settings, job.console.prompt),
         client_origins=configured.indexes,
+        others=configured.indexes,
         trusted_hosts=configured.trusted_hosts or settings.each(table.TRUSTED_HOST),
     )
 

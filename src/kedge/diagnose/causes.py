@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kedge.diagnose import connections, verify
 from kedge.diagnose.comparison import Role
 from kedge.diagnose.evidence import Cause, Evidence, Finding
-from kedge.diagnose.names import is_public, product_of
+from kedge.diagnose.names import is_public, product_of, unrelated
 
 if TYPE_CHECKING:
     from kedge.diagnose.chain import CertificateFacts
@@ -104,7 +104,7 @@ def interception(evidence: Evidence) -> Iterator[Finding]:
     others = tuple(
         each.host
         for each in evidence.neighbours
-        if each.issuer == top.issuer and _unrelated(each.host, evidence.host)
+        if each.issuer == top.issuer and unrelated(each.host, evidence.host)
     )
     if is_public(evidence.host) or others:
         yield _about(
@@ -115,24 +115,6 @@ def interception(evidence: Evidence) -> Iterator[Finding]:
             hosts=others,
             product=product_of(*(each.issuer for each in chain.certificates)),
         )
-
-
-def _unrelated(one: str, other: str) -> bool:
-    """Whether two names cannot well be one organisation's own; when in doubt they can."""
-    if not (_may_be_public(one) and _may_be_public(other)):
-        return False
-    return one.split(".")[-2:] != other.split(".")[-2:]
-
-
-_PRIVATE_TLDS = frozenset(
-    {"local", "localhost", "internal", "intranet", "lan", "corp", "home", "arpa", "test", "private"}
-)
-
-
-def _may_be_public(host: str) -> bool:
-    labels = host.split(".")
-    last = labels[-1]
-    return len(labels) > 1 and last not in _PRIVATE_TLDS and not last.isdecimal()
 
 
 def _broken_link(evidence: Evidence) -> Iterator[Finding]:

@@ -8,13 +8,21 @@ that came before the network, nobody.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from kedge.diagnose.causes import find_causes
 from kedge.diagnose.commands import User
 from kedge.diagnose.connections import of_source
 from kedge.diagnose.evidence import Cause, Evidence, Finding, Neighbour
-from kedge.diagnose.examine import Examination, Surroundings, examine, examine_proxy
+from kedge.diagnose.examine import (
+    Examination,
+    Surroundings,
+    examine,
+    examine_proxy,
+    neighbour_at,
+)
+from kedge.diagnose.names import unrelated
 from kedge.diagnose.remedies import find_remedies, mend_source, refused_address
 from kedge.diagnose.report import Diagnosis
 from kedge.diagnose.wire import Trouble
@@ -58,7 +66,8 @@ def diagnose(
             return _of_source(error, surroundings, user)
         case VerificationError():
             found = _examined(error.url, surroundings, error.verify_code, neighbours)
-            return _concluded(error.url, found, surroundings, user)
+            concluded = _concluded(error.url, found, surroundings, user)
+            return _beside_others(concluded, surroundings, user)
         case ConnectionTimeoutError():
             brief = replace(surroundings, limit=min(surroundings.limit, _ENOUGH))
             found = _examined(error.url, brief, None, neighbours)
@@ -111,6 +120,27 @@ def beside(diagnosis: Diagnosis, neighbours: tuple[Neighbour, ...], user: User) 
     findings = find_causes(evidence)
     remedies = find_remedies(findings, evidence, user)
     return replace(diagnosis, evidence=evidence, findings=findings, remedies=remedies)
+
+
+#: More hosts than this tell no more.
+_OTHERS = 3
+
+
+def _beside_others(diagnosis: Diagnosis, surroundings: Surroundings, user: User) -> Diagnosis:
+    """Whether an unknown issuer signs other hosts, too: a glance at some that are unrelated."""
+    peer = diagnosis.peer
+    if Cause.UNTRUSTED_ROOT.value not in diagnosis.codes or peer is None:
+        return diagnosis
+    worth = sorted(
+        (each for each in surroundings.others if unrelated(each.host, peer.host)),
+        key=lambda each: each.host,
+    )
+    secure = [each for each in worth if each.scheme == "https"][:_OTHERS]
+    if diagnosis.hop is Hop.PROXY or not secure:
+        return diagnosis
+    with ThreadPoolExecutor(_OTHERS, "glance") as threads:
+        seen = threads.map(lambda each: neighbour_at(each, surroundings), secure)
+        return beside(diagnosis, tuple(each for each in seen if each is not None), user)
 
 
 def _examined(

@@ -7,6 +7,7 @@ Contacts that one peer and its proxy, and nobody else.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -30,6 +31,9 @@ from kedge.transport.proxies import (
 )
 from kedge.transport.trusted_hosts import TrustedHosts
 
+#: Seconds for a glance at a host beside the one that is examined.
+_BRIEFLY = 2.0
+
 
 def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
@@ -42,8 +46,8 @@ class Surroundings:
     ``proxy`` is ``--proxy``; ``environ`` the process environment as it was snapshot.
     ``client_cert`` is presented to ``client_origins`` alone, over verified connections, and never
     where a proxy is the peer. ``trusted_hosts`` are the values of ``--trusted-host``. ``limit``
-    bounds the probe, and the comparison after it, in seconds each. ``clock`` is asked for this
-    machine's time, in UTC.
+    bounds the probe, and the comparison after it, in seconds each. ``others`` are the other
+    servers that the user configured. ``clock`` is asked for this machine's time, in UTC.
     """
 
     decision: TrustDecision
@@ -52,6 +56,7 @@ class Surroundings:
     client_cert: trust.ClientCertificate | None = field(default=None, repr=False)
     client_origins: frozenset[NetworkOrigin] = frozenset()
     trusted_hosts: tuple[Sourced[str], ...] = ()
+    others: frozenset[NetworkOrigin] = frozenset()
     limit: float = 6.0
     clock: Callable[[], datetime] = _utc_now
 
@@ -102,6 +107,28 @@ def examine_proxy(proxy: Proxy, surroundings: Surroundings) -> Examination:
     return _examine(Place(proxy.origin, None, Hop.PROXY), proxy, surroundings, None, ())
 
 
+def neighbour_at(origin: NetworkOrigin, surroundings: Surroundings) -> Neighbour | None:
+    """The issuer that another host presents; ``None`` where it presents nothing in good time."""
+    proxy = proxy_for(origin, surroundings)
+    context = _proxy_context(proxy, surroundings)
+    place = Place(origin, proxy)
+    limit = min(surroundings.limit, _BRIEFLY)
+    captured = capture(place, limit=limit, proxy_context=context)
+    top = read_chain(captured.chain).top
+    theirs = captured.hop is Hop.SERVER and top is not None
+    return Neighbour(host=origin.host, issuer=top.issuer) if theirs and top else None
+
+
+def _proxy_context(proxy: Proxy | None, surroundings: Surroundings) -> ssl.SSLContext | None:
+    """What verifies an ``https://`` proxy; without it nothing is sent to such a one."""
+    if proxy is None or proxy.scheme != "https":
+        return None
+    try:
+        return trust.context_for(surroundings.decision, surroundings.environ)
+    except TrustError:
+        return None  # a verdict of its own
+
+
 def proxy_for(origin: NetworkOrigin, surroundings: Surroundings) -> Proxy | None:
     """The proxy on an install's way to that origin; raises as :func:`examine` does."""
     table = ProxyTable.decide(surroundings.proxy, surroundings.environ, read_system_proxies())
@@ -122,12 +149,7 @@ def _examine(
     verify_code: int | None,
     neighbours: tuple[Neighbour, ...],
 ) -> Examination:
-    proxy_context = None
-    if proxy is not None and proxy.scheme == "https":
-        try:
-            proxy_context = trust.context_for(surroundings.decision, surroundings.environ)
-        except TrustError:
-            pass  # a verdict of its own below: nothing is sent to a proxy that is not verified
+    proxy_context = _proxy_context(proxy, surroundings)
     now = surroundings.clock()
     captured = capture(place, limit=surroundings.limit, proxy_context=proxy_context)
     client = None

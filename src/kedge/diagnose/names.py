@@ -80,6 +80,24 @@ def is_public(host: str) -> bool:
     return host in PUBLIC_HOSTS
 
 
+def unrelated(one: str, other: str) -> bool:
+    """Whether two names cannot well be one organisation's own; when in doubt they can."""
+    if not (_may_be_public(one) and _may_be_public(other)):
+        return False
+    return one.split(".")[-2:] != other.split(".")[-2:]
+
+
+_PRIVATE_TLDS = frozenset(
+    {"local", "localhost", "internal", "intranet", "lan", "corp", "home", "arpa", "test", "private"}
+)
+
+
+def _may_be_public(host: str) -> bool:
+    labels = host.split(".")
+    last = labels[-1]
+    return len(labels) > 1 and last not in _PRIVATE_TLDS and not last.isdecimal()
+
+
 def product_of(*issuers: str) -> str:
     """The interceptor whose name is in one of these issuers; empty for an unknown one."""
     words = " | ".join(issuers).lower()
