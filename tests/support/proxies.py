@@ -58,7 +58,8 @@ class Proxy:
     """A proxy of our own: ``CONNECT`` tunnels, and plain requests in absolute form.
 
     With a certificate its own hop is TLS (``https://`` proxy). ``credentials`` are asked for with
-    407. ``refuse`` is a status that every request gets instead of a connection.
+    407. ``refuse`` is a status that every request gets instead of a connection. With ``client_ca``
+    a TLS proxy asks for a client certificate; those it is shown are kept in ``certificates``.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Proxy:
         credentials: tuple[str, str] | None = None,
         refuse: int | None = None,
         names: Mapping[str, str] | None = None,
+        client_ca: Authority | None = None,
     ) -> None:
         self.host = host
         self.credentials = credentials
@@ -77,7 +79,11 @@ class Proxy:
         self.entries: list[Entry] = []
         #: Handshakes on the proxy's own hop that the client broke off, as OpenSSL words it.
         self.refusals: list[str] = []
+        self.certificates: list[bytes] = []
         self._context = server_context(certificate) if certificate else None
+        if self._context is not None and client_ca is not None:
+            self._context.load_verify_locations(cadata=client_ca.pem.decode())
+            self._context.verify_mode = ssl.CERT_OPTIONAL
         self._closing = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
@@ -107,6 +113,7 @@ class Proxy:
     def forget(self) -> None:
         self.entries.clear()
         self.refusals.clear()
+        self.certificates.clear()
 
     def close(self) -> None:
         self._closing.set()
@@ -142,6 +149,8 @@ class Proxy:
                 except OSError as error:
                     self.refusals.append(str(error))
                     return
+                if shown := client.getpeercert(binary_form=True):
+                    self.certificates.append(shown)
             while self._one_request(client):
                 pass
         except OSError:
