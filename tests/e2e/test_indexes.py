@@ -10,9 +10,10 @@ from typing import Literal
 
 import pytest
 
-from support.index_servers import IndexServer, devpi, folders_behind_nginx, pypiserver
+from support.index_servers import Guard, IndexServer, devpi, folders_behind_nginx, pypiserver
 from support.indexes import CoreMetadata, SimpleIndex, files_fetched, page_of
 from support.pki import Authority
+from support.proxies import with_credentials
 from support.servers import Server, compressed, redirect, tree, with_basic_auth
 from support.venvs import Kedge, Venv
 from support.wheels import wheel
@@ -26,16 +27,14 @@ ARTIFACTS = (
 INSTALLED = {"apple": "2.0", "mixed-case-name": "1.5"}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(folders_behind_nginx, id="nginx", marks=pytest.mark.tool("nginx")),
-        pytest.param(pypiserver, id="pypiserver", marks=pytest.mark.tool("nginx", "pypi-server")),
-        pytest.param(
-            devpi, id="devpi", marks=pytest.mark.tool("nginx", "devpi-init", "devpi-server")
-        ),
-    ],
-)
+_SERVERS = [
+    pytest.param(folders_behind_nginx, id="nginx", marks=pytest.mark.tool("nginx")),
+    pytest.param(pypiserver, id="pypiserver", marks=pytest.mark.tool("nginx", "pypi-server")),
+    pytest.param(devpi, id="devpi", marks=pytest.mark.tool("nginx", "devpi-init", "devpi-server")),
+]
+
+
+@pytest.fixture(scope="module", params=_SERVERS)
 def index_server(
     request: pytest.FixtureRequest,
     private_ca: Authority,
@@ -71,6 +70,78 @@ class TestRealServers:
     ) -> None:
         words = ("--index-url", index_server.url, "--cert", bundle)
         plain_kedge("install", "no-such-project", *words).failed(1, saying=["no-such-project"])
+
+
+class TestGuardedServers:
+    """The same servers behind basic authentication, behind client certificates, and behind both."""
+
+    USER, PASSWORD = "someone", "s3cr&t/word"
+
+    @pytest.fixture(params=["password", "certificate", "both"])
+    def asks(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture(params=_SERVERS)
+    def guarded(
+        self,
+        request: pytest.FixtureRequest,
+        asks: str,
+        private_ca: Authority,
+        tmp_path: Path,
+    ) -> Iterator[IndexServer]:
+        guard = Guard(
+            users={} if asks == "certificate" else {self.USER: self.PASSWORD},
+            client_ca=None if asks == "password" else private_ca,
+        )
+        leaf = private_ca.leaf("localhost", "127.0.0.1")
+        with request.param(tmp_path / "guarded", leaf, ARTIFACTS, guard) as running:
+            yield running
+
+    def test_each_lets_in_who_brings_what_it_asks_for(
+        self,
+        plain_kedge: Kedge,
+        target: Venv,
+        guarded: IndexServer,
+        asks: str,
+        private_ca: Authority,
+        stranger_ca: Authority,
+        bundle: Path,
+        tmp_path: Path,
+    ) -> None:
+        kedge = plain_kedge.having("--cert", bundle)
+        # Without anything.
+        outcome = kedge("install", "apple", "-i", guarded.url).failed(1, saying=["localhost"])
+        if asks == "password":
+            assert "401" in outcome.text
+            assert "No credentials were sent" in outcome.text
+        else:
+            assert "--client-cert" in outcome.text
+        # With what is not good enough.
+        words = ["-i", with_credentials(guarded.url, self.USER, "wrong-word")]
+        if asks != "password":
+            client = stranger_ca.client().write_identity(tmp_path / "stranger.pem")
+            words += ["--client-cert", str(client)]
+        outcome = kedge("install", "apple", *words).failed(1)
+        if asks == "password":
+            assert "does not accept the credentials of user 'someone'" in outcome.text
+        else:
+            assert "client certificate" in outcome.text
+        assert "wrong-word" not in outcome.stderr
+        assert target.versions() == {}
+        # With what it asks for.
+        url = guarded.url
+        words = []
+        if asks != "certificate":
+            url = with_credentials(url, self.USER, self.PASSWORD)
+        if asks != "password":
+            client_cert = private_ca.client()
+            (tmp_path / "client.pem").write_bytes(client_cert.chain_pem)
+            (tmp_path / "client.key").write_bytes(client_cert.key_pem)
+            words += ["--client-cert", str(tmp_path / "client.pem")]
+            words += ["--client-key", str(tmp_path / "client.key")]
+        outcome = kedge("install", "apple", "-i", url, *words, "-v").succeeded()
+        assert target.versions() == INSTALLED
+        assert "s3cr" not in outcome.stderr + outcome.stdout
 
 
 class TestTheSimpleApi:

@@ -12,7 +12,7 @@ import uuid
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.indexes import normalized
@@ -39,6 +39,31 @@ class IndexServer:
         return [request for request in asked if request != "HEAD / HTTP/1.1"]
 
 
+@dataclass(frozen=True)
+class Guard:
+    """What nginx asks of a client: one of these users (name to password), a client certificate by
+    this authority, or both.
+    """
+
+    users: Mapping[str, str] = field(default_factory=dict)
+    client_ca: Certificate | None = None
+
+    def directives(self, folder: Path) -> str:
+        """For nginx's ``server`` block; writes the files that they name."""
+        lines = []
+        if self.users:
+            text = "".join(f"{name}:{{PLAIN}}{word}\n" for name, word in self.users.items())
+            (folder / "users").write_text(text, "utf-8")
+            lines += ["auth_basic tests;", f"auth_basic_user_file {folder}/users;"]
+        if self.client_ca is not None:
+            self.client_ca.write_pem(folder / "client-ca.pem")
+            lines += [f"ssl_client_certificate {folder}/client-ca.pem;", "ssl_verify_client on;"]
+        return "\n".join(lines)
+
+
+OPEN = Guard()
+
+
 _NGINX = """
 {user}
 daemon off;
@@ -62,6 +87,7 @@ http {{
         server_name localhost;
         ssl_certificate {folder}/server.pem;
         ssl_certificate_key {folder}/server.pem;
+        {guard}
         {location}
     }}
 }}
@@ -70,7 +96,7 @@ http {{
 
 @contextmanager
 def nginx(
-    folder: Path, certificate: Certificate, location: str, *, path: str
+    folder: Path, certificate: Certificate, location: str, *, path: str, guard: Guard
 ) -> Iterator[IndexServer]:
     """Runs nginx with TLS on a loopback port; ``location`` is the body of its ``server`` block."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +104,8 @@ def nginx(
     port = free_port()
     # Started as root, nginx drops to a user who may not enter the tests' folders.
     user = "user root;" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
-    text = _NGINX.format(user=user, folder=folder, port=port, location=location)
+    asks = guard.directives(folder)
+    text = _NGINX.format(user=user, folder=folder, port=port, guard=asks, location=location)
     (folder / "nginx.conf").write_text(text, "utf-8")
     command = [tool("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     command += ["-e", str(folder / "start.log")]
@@ -88,32 +115,20 @@ def nginx(
 
 @contextmanager
 def folders_behind_nginx(
-    folder: Path,
-    certificate: Certificate,
-    artifacts: Iterable[Artifact],
-    *,
-    users: Mapping[str, str] | None = None,
+    folder: Path, certificate: Certificate, artifacts: Iterable[Artifact], guard: Guard = OPEN
 ) -> Iterator[IndexServer]:
-    """One folder a project, listed by nginx's ``autoindex``: the simplest index there is.
-
-    With ``users`` (name to password) it asks for basic authentication.
-    """
+    """One folder a project, listed by nginx's ``autoindex``: the simplest index there is."""
     root = folder / "www"
     for artifact in artifacts:
         artifact.write(root / "simple" / normalized(artifact.name))
     location = f"location / {{ root {root}; autoindex on; }}"
-    if users:
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"{name}:{{PLAIN}}{password}\n" for name, password in users.items()]
-        (folder / "users").write_text("".join(lines), "utf-8")
-        location += f"\nauth_basic tests; auth_basic_user_file {folder}/users;"
-    with nginx(folder, certificate, location, path="/simple/") as server:
+    with nginx(folder, certificate, location, path="/simple/", guard=guard) as server:
         yield server
 
 
 @contextmanager
 def pypiserver(
-    folder: Path, certificate: Certificate, artifacts: Iterable[Artifact]
+    folder: Path, certificate: Certificate, artifacts: Iterable[Artifact], guard: Guard = OPEN
 ) -> Iterator[IndexServer]:
     """pypiserver over a folder of files, behind nginx."""
     packages = folder / "packages"
@@ -125,14 +140,14 @@ def pypiserver(
     command += ["--disable-fallback", "--authenticate", ".", "--passwords", ".", str(packages)]
     with (
         program(command, folder / "pypiserver.log", port),
-        nginx(folder, certificate, _forward(port), path="/simple/") as server,
+        nginx(folder, certificate, _forward(port), path="/simple/", guard=guard) as server,
     ):
         yield server
 
 
 @contextmanager
 def devpi(
-    folder: Path, certificate: Certificate, artifacts: Iterable[Artifact]
+    folder: Path, certificate: Certificate, artifacts: Iterable[Artifact], guard: Guard = OPEN
 ) -> Iterator[IndexServer]:
     """devpi with one private index, ``root/private``, behind nginx."""
     state = folder / "devpi"
@@ -146,7 +161,9 @@ def devpi(
     command += ["--host", "127.0.0.1", "--port", str(port), "--threads", "4"]
     with (
         program(command, folder / "devpi.log", port),
-        nginx(folder, certificate, _forward(port), path="/root/private/+simple/") as server,
+        nginx(
+            folder, certificate, _forward(port), path="/root/private/+simple/", guard=guard
+        ) as server,
     ):
         _fill_devpi(base, artifacts)
         yield server
@@ -156,6 +173,8 @@ def _forward(port: int) -> str:
     return (
         f"location / {{ proxy_pass http://127.0.0.1:{port}; proxy_set_header Host $http_host;"
         " proxy_set_header X-Forwarded-Proto https;"
+        # The password is nginx's to check: devpi takes it for one of its own users'.
+        ' proxy_set_header Authorization "";'
         " proxy_set_header X-outside-url https://$http_host; }"
     )
 
