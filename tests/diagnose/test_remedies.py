@@ -156,6 +156,33 @@ def test_where_it_ended_at_the_proxy_the_proxy_is_named(keeper: Keeper) -> None:
     assert found.peer == NetworkOrigin.of(keeper.proxy.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("proxy-tls-cut", "ECONNRESET"),
+        ("proxy-tls-alert", "ALERT_INTERNAL_ERROR"),
+        ("proxy-untrusted", "could not be verified"),
+        ("proxy-is-plain", "speaks plain HTTP"),
+        ("proxy-is-tls", "speaks TLS"),
+        ("path-too-long", "path length"),
+        ("not-a-ca", "basic constraints"),
+        ("ca-may-not-sign", "keyCertSign"),
+        ("rekeyed", "another key"),
+        ("old-protocol", "TLS 1.1"),
+        ("alert-name", "unrecognized_name"),
+        ("refused", "ECONNREFUSED"),
+        ("common-name-only", "subject alternative names"),
+        ("constraints", "allow corp.example alone"),
+    ],
+)
+def test_a_sentence_tells_what_the_cause_alone_does_not(
+    name: str, words: str, keeper: Keeper
+) -> None:
+    url = ANIMALS[name].build(keeper)
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    assert words in sentence(found.findings[0])
+
+
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_a_sentence(cause: Cause) -> None:
     finding = Finding(cause=cause, name="a.example", url="https://a.example/")

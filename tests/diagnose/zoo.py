@@ -974,6 +974,13 @@ ROUTES = (
         (Cause.PROXY_TLS,),
         on_the_proxy,
     ),
+    Animal("proxy-tls-cut", proxy_speaking(hang_up, "https"), (Cause.PROXY_TLS,), on_the_proxy),
+    Animal(
+        "proxy-tls-alert",
+        proxy_speaking(saying(bytes([0x15, 3, 3, 0, 2, 2, 80])), "https"),
+        (Cause.PROXY_TLS, Cause.HANDSHAKE_REFUSED),
+        on_the_proxy,
+    ),
     Animal(
         "proxy-untrusted",
         proxy_untrusted,

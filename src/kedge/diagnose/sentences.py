@@ -374,8 +374,9 @@ def _proxy_tls(finding: Finding) -> str:
         return f"{_who(finding)} speaks plain HTTP, and its address says https://."
     if finding.said[:1] == b"\x15":
         return f"{_who(finding)} speaks TLS, and its address says http://."
-    why = f" ({alert_of(finding)})" if finding.alert is not None else _says(finding)
-    return f"{_who(finding)} could not be verified, or broke TLS off{why}."
+    if finding.reason in {"", "CERTIFICATE_VERIFY_FAILED"}:
+        return f"{_who(finding)} is not trusted: its certificate could not be verified."
+    return f"TLS with {_who(finding).replace('The', 'the', 1)} failed ({_why(finding)})."
 
 
 def _portal(finding: Finding) -> str:
