@@ -301,6 +301,22 @@ def test_a_redirect_to_a_host_that_nobody_knows(clinic: Clinic, stranger_ca: Aut
     assert causes(found) == UNKNOWN
 
 
+def test_files_that_are_redirected_to_a_host_that_nobody_knows(
+    clinic: Clinic, stranger_ca: Authority
+) -> None:
+    strange = clinic.serves(SimpleIndex([wheel("spam")]), stranger_ca.leaf("localhost"))
+
+    def away(request: Request) -> Response:
+        return redirect(f"{strange.url}{request.target}")
+
+    server = clinic.index(files_at=clinic.serves(away).url)
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert code == 1
+    assert peer(report, "index")["works"]
+    assert not peer(report, "files")["works"]
+    assert causes(peer(report, "redirect")) == UNKNOWN
+
+
 def test_plain_http_is_refused_and_a_trusted_host_is_told(clinic: Clinic) -> None:
     proxy = clinic.proxy(names={"index.example.org": "127.0.0.1"})
     server = clinic.plain(SimpleIndex([wheel("spam")]))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from kedge.model import PYPI_HOSTS, PYPI_SIMPLE, redact_url
 from support.surroundings import PublicIndex
 from support.venvs import Kedge, Venv
 
@@ -43,3 +46,27 @@ def test_with_no_setting_it_works_or_says_why(
     host = public_index.url.split("/")[2].rpartition("@")[2]
     outcome.failed(1, saying=[host, "certifi"])
     assert target.versions() == {}
+
+
+def test_the_doctor_finds_the_host_of_the_files(public: Kedge, public_index: PublicIndex) -> None:
+    report = json.loads(public("doctor", "--json", *public_index.trust).succeeded().stdout)
+    parts = {peer["part"]: peer for peer in report["peers"]}
+    assert parts["index"]["url"] == redact_url(public_index.url)
+    assert parts["index"]["diagnosis"]["anchor"]["subject"]
+    assert parts["files"]["works"]
+    if public_index.url == PYPI_SIMPLE:
+        assert parts["files"]["url"] == f"https://{PYPI_HOSTS[1]}"
+
+
+def test_the_doctor_says_who_sits_in_the_line(public: Kedge, public_index: PublicIndex) -> None:
+    """Where certifi does not vouch for PyPI itself, somebody signs it again."""
+    outcome = public("doctor", "--json")
+    report = json.loads(outcome.stdout)
+    if outcome.code == 0 or public_index.url != PYPI_SIMPLE:
+        pytest.skip("nobody sits in the line here")
+    peers = {peer["part"]: peer["diagnosis"] for peer in report["peers"]}
+    for part, other in (("index", PYPI_HOSTS[1]), ("files", PYPI_HOSTS[0])):
+        (cause,) = peers[part]["causes"]
+        assert cause["code"] == "tls-interception"
+        assert cause["issuer"]
+        assert other in cause["hosts"]
