@@ -732,7 +732,35 @@ def names_old_cipher(findings: Sequence[Finding], keeper: Keeper) -> None:
     assert findings[0].cipher == "CAMELLIA256-SHA"
 
 
+#: The prime of 1024 bits of RFC 2409, section 6.2: too small by now.
+_SMALL_PRIME = bytes.fromhex(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
+    "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B"
+    "0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF"
+)
+
+
+def small_exchange(keeper: Keeper) -> str:
+    """The certificate is sound; the key of the handshake is not."""
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    context = lax_context(
+        root.leaf("localhost", key="rsa-2048"), "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"
+    )
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    numbers = der.encode(0x02, b"\0" + _SMALL_PRIME) + der.encode(0x02, b"\2")
+    path = keeper.folder / "dh.pem"
+    path.write_bytes(pki.pem_block("DH PARAMETERS", der.encode(der.SEQUENCE, numbers)))
+    context.load_dh_params(str(path))
+    return keeper.serves(root.leaf("localhost"), context=context)
+
+
+def names_exchange(findings: Sequence[Finding], keeper: Keeper) -> None:
+    assert findings[0].reason == "DH_KEY_TOO_SMALL"
+
+
 HANDSHAKES = (
+    Animal("small-dh", small_exchange, (Cause.WEAK_KEY,), names_exchange),
     Animal("client-1.2", client_wanted(ssl.TLSVersion.TLSv1_2), (Cause.CLIENT_CERT_REQUIRED,)),
     Animal("client-1.3", client_wanted(ssl.TLSVersion.TLSv1_3), (Cause.CLIENT_CERT_REQUIRED,)),
     Animal(

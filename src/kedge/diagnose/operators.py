@@ -189,6 +189,11 @@ def _other_name(finding: Finding) -> str:
     held = names_of(finding)
     if not held:
         return ""
+    if "*" in held or "," in held:
+        return (
+            "If the server is known by such a name, use it in the URL in the place of "
+            f"{finding.name}: {held}."
+        )
     return f"If {held} is the same server, use that name in the URL in the place of {finding.name}."
 
 
