@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import ssl
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +16,9 @@ import pytest
 from cryptography import x509
 
 from kedge.cli.main import main
+from kedge.trust.export import VARIABLES
 from support.pki import Authority
+from support.venvs import Kedge
 
 Show = Callable[..., str]
 
@@ -96,3 +103,100 @@ def test_export_is_a_bundle(show: Show, bundle: Path, private_ca: Authority) -> 
     assert context.get_ca_certs(binary_form=True) == [
         ssl.PEM_cert_to_DER_cert(private_ca.pem.decode())
     ]
+
+
+_TRUSTED = "import ssl; print([dict(x[0] for x in c['subject']) for c in \
+ssl.create_default_context().get_ca_certs()])"
+
+
+def test_env_is_what_a_shell_evaluates(
+    show: Show, bundle: Path, tmp_path: Path, clean_environ: dict[str, str]
+) -> None:
+    folder = tmp_path / "it's here"
+    lines = show("env", folder, "--shell", "sh", "--cert", bundle)
+    script = f"{lines}\n{shlex.quote(sys.executable)} -c {shlex.quote(_TRUSTED)}"
+    done = subprocess.run(
+        ["sh", "-c", script], env=clean_environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("commonName") == 1
+    assert "Kedge Test Private Root" in done.stdout
+
+
+def test_env_goes_to_the_users_own_folder_and_can_be_run_again(
+    show: Show, bundle: Path, stranger_bundle: Path, home: Path
+) -> None:
+    first = show("env", "--cert", bundle)
+    pem = home / ".local/share/kedge/trust/anchors.pem"
+    assert str(pem) in first
+    assert pem.parent.stat().st_mode & 0o077 == 0
+    before = pem.read_text()
+    assert show("env", "--cert", stranger_bundle) == first
+    assert pem.read_text() != before
+    assert sorted(path.name for path in pem.parent.iterdir()) == ["anchors.pem", "no-certificates"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("fish", "set -gx REQUESTS_CA_BUNDLE {pem}"),
+        ("powershell", "$env:REQUESTS_CA_BUNDLE = '{pem}'"),
+        ("cmd", 'set "REQUESTS_CA_BUNDLE={pem}"'),
+    ],
+)
+def test_env_for_other_shells(
+    show: Show, bundle: Path, tmp_path: Path, shell: str, line: str
+) -> None:
+    lines = show("env", tmp_path, "--shell", shell, "--cert", bundle).splitlines()
+    assert line.format(pem=tmp_path / "anchors.pem") in lines
+    assert len(lines) == len(VARIABLES)
+
+
+def test_exec_runs_one_program_under_the_decision(
+    clean_environ: dict[str, str], bundle: Path, tmp_path: Path
+) -> None:
+    kedge = Kedge({**clean_environ, "TMPDIR": str(tmp_path), "SSL_CERT_FILE": "/etc/passwd"})
+    words = ("exec", "--cert", bundle, "--", sys.executable, "-c", _TRUSTED)
+    done = kedge("trust", *words).succeeded()
+    assert done.stdout.count("commonName") == 1
+    assert "Kedge Test Private Root" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("raise SystemExit(7)", 7),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 128 + signal.SIGTERM),
+    ],
+    ids=["exit code", "signal"],
+)
+def test_exec_ends_as_the_program_does(
+    clean_environ: dict[str, str], bundle: Path, code: str, expected: int
+) -> None:
+    words = ("exec", "--cert", bundle, "--", sys.executable, "-c", code, "--version")
+    assert Kedge(clean_environ)("trust", *words).code == expected
+
+
+def test_exec_passes_signals_on(
+    clean_environ: dict[str, str], bundle: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        f"open({str(mark)!r}, 'w').close()\ntime.sleep(60)\n"
+    )
+    words = ("exec", "--cert", bundle, "--", sys.executable, "-c", code)
+    process = Kedge(clean_environ).start("trust", *words)
+    for _ in range(600):
+        if mark.exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 5
+
+
+def test_exec_of_nothing_that_exists(clean_environ: dict[str, str], bundle: Path) -> None:
+    outcome = Kedge(clean_environ)("trust", "exec", "--cert", bundle, "--", "no-such-program")
+    outcome.failed(1, saying=["no-such-program"])

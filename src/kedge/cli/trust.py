@@ -1,33 +1,44 @@
-"""``kedge trust``: what is trusted here and why, and the anchors in force as a file.
+"""``kedge trust``: what is trusted here and why, and the anchors in force for other programs.
 
 Connects to nothing. ``show`` prints for people (stdout, since it is what was asked for);
-``export`` prints PEM.
+``export`` prints PEM, ``env`` lines for a shell, and ``exec`` leaves its streams to the program.
 """
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge import trust
+from kedge.errors import KedgeError
 from kedge.model import Sourced, TrustDecision
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from subprocess import Popen
 
     from kedge.cli.run import Job
 
 
 def run(job: Job) -> int:
-    """``show`` or ``export``; 0, since a source that cannot be used is an error."""
+    """One action; 0, since a source that cannot be used is an error, or the program's own code."""
     decision = trust.decide(job.settings.trust_settings())
     anchors = trust.load(decision, environ=job.environ)
     for warning in anchors.warnings:
         job.console.warn(warning)
-    if job.settings.action == "export":
-        job.console.result(trust.export_pem(anchors).rstrip("\n"))
-        return 0
+    match job.settings.action:
+        case "export":
+            job.console.result(trust.export_pem(anchors).rstrip("\n"))
+            return 0
+        case "env":
+            return _env(job, anchors)
+        case "exec":
+            return _exec(job, anchors)
     verbose = job.console.verbosity > 0
     for line in (
         *_decision(decision),
@@ -38,6 +49,83 @@ def run(job: Job) -> int:
     ):
         job.console.result(line)
     return 0
+
+
+# --------------------------------------------------------------------------------------------
+# For other programs
+
+
+def _env(job: Job, anchors: trust.Anchors) -> int:
+    """The lines for ``eval``; the file that they name is written first."""
+    from kedge.diagnose.shells import Shell, assign, decide_shell
+    from kedge.settings.files import exports_folder
+    from kedge.trust.export import write_for_others
+
+    snapshot = job.settings.snapshot
+    words = job.settings.arguments
+    place = words[0] if words else exports_folder(snapshot.platform, job.environ)
+    folder = Path(place).absolute()
+    chosen = job.settings.value(table.SHELL)
+    shell = decide_shell(job.environ, snapshot.platform.system)
+    if chosen != "auto":
+        shell = Shell(chosen)
+    try:
+        values = write_for_others(anchors, folder)
+    except OSError as exc:
+        raise KedgeError(
+            f"{folder} cannot be written: {exc.strerror}.", hint="Name another folder."
+        ) from exc
+    for name, value in values.items():
+        job.console.result(assign(name, value, shell))
+    job.console.say(
+        f"The anchors are in {folder / 'anchors.pem'}, as they are now: run this again "
+        "when they change."
+    )
+    return 0
+
+
+def _exec(job: Job, anchors: trust.Anchors) -> int:
+    """Run the program to its end; its exit code (128 and the signal's number, if one ended it)."""
+    import shutil
+    import subprocess
+    import tempfile
+
+    from kedge.trust.export import write_for_others
+
+    program, *words = job.settings.arguments
+    found = shutil.which(program, path=job.environ.get("PATH"))
+    if found is None:
+        raise KedgeError(f"There is no program {program}.", hint="Is it on PATH?")
+    with tempfile.TemporaryDirectory(prefix="kedge-trust-") as folder:
+        environ = {**job.environ, **write_for_others(anchors, Path(folder))}
+        try:
+            child = subprocess.Popen([found, *words], env=environ)
+        except OSError as exc:
+            raise KedgeError(f"{found} cannot be started: {exc.strerror}.") from exc
+        with _passed_on(child):
+            code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _passed_on(child: Popen[bytes]) -> Iterator[None]:
+    """Signals are the program's to answer: the terminal sends it Ctrl-C, and we send the rest."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                before[number] = signal.signal(number, lambda sent, _: child.send_signal(sent))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# --------------------------------------------------------------------------------------------
+# For people
 
 
 def _decision(decision: TrustDecision) -> Iterator[str]:

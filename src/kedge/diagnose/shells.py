@@ -59,6 +59,24 @@ def quote(word: str, shell: Shell) -> str:
             return word if _SAFE_CMD.fullmatch(word) else '"' + word.replace('"', '\\"') + '"'
 
 
+def assign(name: str, value: str, shell: Shell) -> str:
+    """The line that sets a variable for whatever the shell starts from then on.
+
+    >>> assign("CERT", "/a b.pem", Shell.POSIX), assign("CERT", "/a.pem", Shell.POWERSHELL)
+    ("export CERT='/a b.pem'", "$env:CERT = '/a.pem'")
+    """
+    match shell:
+        case Shell.POSIX:
+            return f"export {name}={quote(value, shell)}"
+        case Shell.FISH:
+            return f"set -gx {name} {quote(value, shell)}"
+        case Shell.POWERSHELL:
+            doubled = value.replace("'", "''")
+            return f"$env:{name} = '{doubled}'"
+        case Shell.CMD:
+            return f'set "{name}={value}"'
+
+
 def join(words: Iterable[str], shell: Shell, *, without: Iterable[str] = ()) -> str:
     """A command line of these words; the variables ``without`` are unset for it.
 

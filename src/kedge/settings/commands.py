@@ -62,6 +62,16 @@ COMMANDS = (
                 "show", "What is trusted here, and the settings that decided it.", "[host]", 0, 1
             ),
             Action("export", "Print the trust anchors in force as PEM."),
+            Action(
+                "env",
+                "Print the variables that make other programs trust the same, for the shell.",
+                "[folder]",
+                0,
+                1,
+            ),
+            Action(
+                "exec", "Run one program so that it trusts the same.", "-- <program> ...", 1, None
+            ),
         ),
         default_action="show",
     ),

@@ -148,6 +148,19 @@ def cache_folder(platform: Platform, environ: Mapping[str, str]) -> str:
     return posixpath.join(base, "kedge")
 
 
+def exports_folder(platform: Platform, environ: Mapping[str, str]) -> str:
+    """Where anchors are written for other programs, which read them for as long as they like."""
+    if platform.windows:
+        local = _variable(environ, "LOCALAPPDATA")
+        local = local or platform.join(platform.home, "AppData", "Local")
+        return platform.join(local, "kedge", "trust")
+    default = ("Library", "Application Support") if platform.system == "darwin" else None
+    base = posixpath.join(platform.home, *(default or (".local", "share")))
+    if default is None:
+        base = _variable(environ, "XDG_DATA_HOME") or base
+    return posixpath.join(base, "kedge", "trust")
+
+
 def decode(data: bytes, encoding: str) -> tuple[str, str]:
     """The text of a file, and the codec to write it with again; raises ``UnicodeDecodeError``.
 

@@ -22,6 +22,7 @@ from kedge.settings.commands import (
     FREEZE,
     INSTALL,
     LIST,
+    TRUST,
     UNINSTALL,
 )
 from kedge.settings.features import KNOWN_DEPRECATED, KNOWN_FEATURES
@@ -582,6 +583,18 @@ CACHE_FORMAT: Option[str] = Option(
     help="With 'list': names and sizes, or the path of each wheel.",
     group=LISTED,
     commands=frozenset((CACHE,)),
+)
+
+SHELL: Option[str] = Option(
+    kind=Kind.VALUE,
+    flags=("--shell",),
+    metavar="SHELL",
+    choices=("auto", "sh", "fish", "powershell", "cmd"),
+    default="auto",
+    help="With 'env': the shell to write for; 'auto' is the one in use.",
+    group=LISTED,
+    commands=frozenset((TRUST,)),
+    own=True,
 )
 
 # --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ A text cannot say how a platform verifies: on macOS and Windows it lists the pla
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,10 +110,14 @@ def variables(bundle: Path, nothing: Path) -> dict[str, str]:
 def write_for_others(anchors: Anchors, folder: Path) -> dict[str, str]:
     """Write the anchors below ``folder``; the variables that lead other programs to them.
 
-    Raises as :func:`export_pem` does, and ``OSError`` where the folder cannot be written.
+    The bundle is replaced as a whole: others may be reading it. Raises as :func:`export_pem` does,
+    and ``OSError`` where the folder cannot be written.
     """
+    text = export_pem(anchors)
     bundle, nothing = folder / "anchors.pem", folder / "no-certificates"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     nothing.mkdir(exist_ok=True)
-    bundle.write_text(export_pem(anchors), encoding="ascii")
+    part = folder / f"anchors.{os.getpid()}.part"
+    part.write_text(text, encoding="ascii")
+    part.replace(bundle)
     return variables(bundle, nothing)
