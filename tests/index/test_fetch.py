@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 
 from index.conftest import Connect, Serve
 from index.lookups import Pages, sourced
+from kedge.cache import CachedPage
 from kedge.errors import (
     ConnectionFailedError,
     HttpStatusError,
@@ -243,3 +245,42 @@ def test_an_unasked_not_modified_is_an_error(serve: Serve, connect: Connect) -> 
     server = serve(lambda _: Response(304))
     with pytest.raises(PageError):
         fetcher(connect(), Pages()).remote(f"{server.url}/simple/spam/")
+
+
+@pytest.mark.parametrize("style", ["json", "html"])
+def test_a_page_is_the_same_when_it_comes_from_the_cache(
+    serve: Serve, connect: Connect, style: str
+) -> None:
+    server = serve(SimpleIndex([wheel("spam"), wheel("spam", "2")], style=style))  # type: ignore[arg-type]
+    url, pages = f"{server.url}/simple/spam/", Pages()
+    first, second = (fetcher(connect(), pages).remote(url) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first.page == second.page
+    assert server.requests[-1].headers["If-None-Match"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda page: replace(page, body=b""), id="empty"),
+        pytest.param(lambda page: replace(page, body=page.body[:-7]), id="cut short"),
+        pytest.param(lambda page: replace(page, body=marshal.dumps(7)), id="another value"),
+        pytest.param(lambda page: replace(page, body=marshal.dumps(("", [(1,)]))), id="no links"),
+        pytest.param(lambda page: replace(page, content_type=JSON_TYPE), id="another form"),
+        pytest.param(
+            lambda page: replace(page, content_type=page.content_type + "x"), id="another Python's"
+        ),
+    ],
+)
+def test_what_cannot_be_read_again_is_asked_for_anew(
+    serve: Serve, connect: Connect, change: Callable[[CachedPage], CachedPage]
+) -> None:
+    server = serve(SimpleIndex([wheel("spam")]))
+    url, pages = f"{server.url}/simple/spam/", Pages()
+    fetcher(connect(), pages).remote(url)
+    pages.held[url] = change(pages.held[url])
+    found = fetcher(connect(), pages).remote(url)
+    assert found is not None
+    assert len(found.page.links) == 1
+    assert server.requests[-1].headers["If-None-Match"] is None

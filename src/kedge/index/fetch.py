@@ -15,6 +15,7 @@ from typing import Protocol
 from kedge.cache.pages import CachedPage
 from kedge.classes import frozen, replace
 from kedge.errors import HttpStatusError, PageError
+from kedge.index import kept
 from kedge.index.pages import ACCEPT, Page, read_html, read_page
 from kedge.model import Hashes, redact_url, strip_userinfo
 
@@ -130,10 +131,11 @@ class PageFetcher:
         # keep an old page alive for ever, and nothing new may be stored.
         cache = self._cache if self._fetcher.verified(url) else None
         key = strip_userinfo(url)
-        stored = cache.get(key) if cache else None
+        known = _known(cache, key)
+        stored = known.stored if known else None
         revalidate = self._revalidate or refresh
-        if stored and not revalidate and self._clock() < stored.fresh_until:
-            return Fetched(_read_stored(stored), verified=True)
+        if known and not revalidate and self._clock() < known.stored.fresh_until:
+            return Fetched(known.page, verified=True)
         try:
             answer = self._fetcher.get(url, headers=_headers(stored, revalidate=revalidate))
         except HttpStatusError as exc:
@@ -141,10 +143,10 @@ class PageFetcher:
                 return None
             raise
         if answer.status == 304:
-            return self._confirmed(url, key, stored, answer, cache)
+            return self._confirmed(url, key, known, answer, cache)
         page = read_page(answer.url, answer.headers, answer.body)
         if cache and answer.verified:
-            self._store(cache, key, answer)
+            self._store(cache, key, answer, page)
         return Fetched(page, answer.verified)
 
     def local(self, path: Path) -> Fetched | None:
@@ -161,21 +163,21 @@ class PageFetcher:
         self,
         url: str,
         key: str,
-        stored: CachedPage | None,
+        known: _Known | None,
         answer: Answer,
         cache: PageCache | None,
     ) -> Fetched:
-        if stored is None or cache is None:
+        if known is None or cache is None:
             raise PageError(
                 f"{redact_url(url)} answered 'not modified' to a question that was not asked.",
                 url=url,
             )
         fresh_until = self._fresh_until(answer.headers)
-        if answer.verified and fresh_until != stored.fresh_until:
-            cache.put(key, replace(stored, fresh_until=fresh_until))
-        return Fetched(_read_stored(stored), verified=answer.verified)
+        if answer.verified and fresh_until != known.stored.fresh_until:
+            cache.put(key, replace(known.stored, fresh_until=fresh_until))
+        return Fetched(known.page, verified=answer.verified)
 
-    def _store(self, cache: PageCache, key: str, answer: Answer) -> None:
+    def _store(self, cache: PageCache, key: str, answer: Answer, page: Page) -> None:
         if "no-store" in answer.headers.get("Cache-Control", "").lower():
             return
         etag = answer.headers.get("ETag")
@@ -187,8 +189,8 @@ class PageFetcher:
             key,
             CachedPage(
                 url=answer.url,
-                content_type=answer.headers.get("Content-Type", ""),
-                body=answer.body,
+                content_type=kept.FORM,
+                body=kept.dump(page),
                 etag=etag,
                 last_modified=last_modified,
                 fresh_until=fresh_until,
@@ -206,8 +208,23 @@ class PageFetcher:
         return self._clock() + left if left > 0 else 0.0
 
 
-def _read_stored(stored: CachedPage) -> Page:
-    return read_page(stored.url, {"Content-Type": stored.content_type}, stored.body)
+@frozen
+class _Known:
+    """What the cache has of a page: its validators, and the page."""
+
+    stored: CachedPage
+    page: Page
+
+
+def _known(cache: PageCache | None, key: str) -> _Known | None:
+    """What was kept, if it was kept in the form of today and by such a Python."""
+    stored = cache.get(key) if cache else None
+    if stored is None or stored.content_type != kept.FORM:
+        return None
+    try:
+        return _Known(stored, kept.load(stored.body))
+    except ValueError:
+        return None
 
 
 def _headers(stored: CachedPage | None, *, revalidate: bool) -> dict[str, str]:

@@ -190,6 +190,12 @@ def _version(text: str) -> Version | None:
         return None
 
 
+@lru_cache(maxsize=1024)
+def _project(written: str) -> NormalizedName | None:
+    """The project that a wheel's file name begins with."""
+    return None if "__" in written else canonicalize_name(written)
+
+
 def wheel_version(filename: str, name: NormalizedName) -> Version | None:
     """The version in a wheel's file name, if it is a valid one of that project.
 
@@ -200,8 +206,7 @@ def wheel_version(filename: str, name: NormalizedName) -> Version | None:
     if dashes not in (4, 5) or not filename.endswith(".whl"):
         return None
     parts = filename[:-4].split("-", dashes - 2)
-    project = parts[0]
-    if "__" in project or canonicalize_name(project) != name:
+    if _project(parts[0]) != name:
         return None
     if dashes == 5 and _build(parts[2]) is None:
         return None
@@ -222,6 +227,9 @@ def split_extension(filename: str) -> tuple[str, str]:
     return base, f".{last}"
 
 
+_sdist_project = lru_cache(maxsize=1024)(canonicalize_name)
+
+
 def sdist_version(stem: str, name: NormalizedName) -> Version | None:
     """The version in ``name-version``, the name being known (old file names hold any dashes).
 
@@ -230,7 +238,7 @@ def sdist_version(stem: str, name: NormalizedName) -> Version | None:
     """
     start = stem.find("-")
     while start != -1:
-        if canonicalize_name(stem[:start]) == name:
+        if _sdist_project(stem[:start]) == name:
             return _version(stem[start + 1 :])
         start = stem.find("-", start + 1)
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from sys import intern
 
 from kedge.classes import frozen
 from kedge.index.links import PLAIN_URL, Link, Pairs, filename_of, link_from
@@ -53,11 +54,13 @@ def _link(entry: Mapping[str, object], base: str) -> Link:
         url, hashes = given.url, hashes + given.hashes
     stated = entry.get("filename")
     size = entry.get("size")
+    requires_python = entry.get("requires-python")
     return Link(
         url,
         stated if isinstance(stated, str) and stated else filename_of(url),
         hashes,
-        _optional(entry.get("requires-python")),
+        # One object for all that state the same: pages have thousands of files.
+        intern(_text(requires_python)) if requires_python else None,
         _yanked(entry.get("yanked")),
         _metadata(entry),
         size if isinstance(size, int) and size >= 0 else None,
@@ -85,7 +88,10 @@ def _yanked(value: object) -> str | None:
 def _pairs(value: object) -> Pairs:
     if not isinstance(value, dict):
         raise TypeError("digests are not an object")
-    return tuple([(name.lower(), _text(digest)) for name, digest in value.items()])
+    if len(value) == 1:  # nearly always
+        ((name, digest),) = value.items()
+        return ((intern(name.lower()), _text(digest)),)
+    return tuple([(intern(name.lower()), _text(digest)) for name, digest in value.items()])
 
 
 def _optional(value: object) -> str | None:
