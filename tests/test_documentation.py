@@ -71,7 +71,7 @@ def commands() -> list[str]:
     texts += [each.text for each in pages()]
     shown = re.compile(r"^(?:\$ |More: |    )+(?:~/kedge/bin/)?kedge (.+)$", re.MULTILINE)
     found = {match for text in texts for match in shown.findall(text)}
-    return sorted(line.partition(" > ")[0].partition("   #")[0] for line in found)
+    return sorted({re.split(r" [|>] |   #", line)[0].rstrip() for line in found})
 
 
 def test_there_are_commands_to_read() -> None:
