@@ -39,7 +39,7 @@ def test_help_lists_the_actions(name: str) -> None:
     command = find_command(name)
     assert command is not None
     block = format_help(name).partition("Actions:\n")[2].partition("\n\n")[0]
-    found = re.findall(r"^  (\w+)", block, re.MULTILINE)
+    found = re.findall(r"^  ([\w-]+)", block, re.MULTILINE)
     assert found == [action.name for action in command.actions]
 
 

@@ -51,7 +51,7 @@ OFFERED = {
     "self-signed": (OBTAIN, LOWER),
     "zscaler": (OBTAIN,),
     "github-self-signed": (OBTAIN,),
-    "missing-aia": (TELL, LOWER),
+    "missing-aia": (RemedyKind.FETCH_ISSUER, TELL, LOWER),
     "missing-known": (RemedyKind.ADD_BUNDLE, TELL),
     "rekeyed": (TELL, LOWER),
     "expired": (TELL, LOWER),

@@ -1,7 +1,8 @@
 """``kedge trust``: what is trusted here and why, and the anchors in force for other programs.
 
-Connects to nothing. ``show`` prints for people (stdout, since it is what was asked for);
-``export`` prints PEM, ``env`` lines for a shell, and ``exec`` leaves its streams to the program.
+Connects to nothing, but for ``fetch-issuer``, which has a module of its own. ``show`` prints for
+people (stdout, since it is what was asked for); ``export`` prints PEM, ``env`` lines for a shell,
+and ``exec`` leaves its streams to the program.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 def run(job: Job) -> int:
     """One action; 0, since a source that cannot be used is an error, or the program's own code."""
+    if job.settings.action == "fetch-issuer":
+        from kedge.cli import issuers
+
+        return issuers.run(job)
     decision = trust.decide(job.settings.trust_settings())
     anchors = trust.load(decision, environ=job.environ)
     for warning in anchors.warnings:

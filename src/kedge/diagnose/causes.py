@@ -78,6 +78,9 @@ def _unknown_issuer(evidence: Evidence) -> Iterator[Finding]:
             )
         if top.issuer_urls:
             return
+    elif not certain and top.issuer_urls and decided is not None and decided.kin:
+        # An intermediate without its issuer, of an organisation that is trusted here.
+        yield _about(Cause.MISSING_INTERMEDIATE, evidence, top, issuer=top.issuer, certain=False)
     elif top is chain.leaf and _missing_known(evidence):
         yield _about(Cause.MISSING_INTERMEDIATE, evidence, top, issuer=top.issuer)
         return

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kedge.diagnose.shells import Shell, join
+from kedge.errors import UsageError
 from kedge.model import Origin, OriginKind, redact_url
+from kedge.settings.words import read_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,24 @@ def without_switch(words: Sequence[str], *switches: str) -> tuple[str, ...]:
     """The words without these, each of which stands alone."""
     end = words.index("--") if "--" in words else len(words)
     return (*(word for word in words[:end] if word not in switches), *words[end:])
+
+
+def common_options(words: Sequence[str]) -> tuple[str, ...]:
+    """Those options among the words that any other command takes, too, with their values.
+
+    >>> common_options(("install", "-i", "https://a.example/", "--cert=a.pem", "-v", "x"))
+    ('--cert', 'a.pem', '-v')
+    """
+    try:
+        found = read_words(words).occurrences
+    except UsageError:
+        return ()
+    common = (each for each in found if each.option.commands is None)
+    return tuple(
+        word
+        for each in common
+        for word in ((each.flag,) if each.text is None else (each.flag, each.text))
+    )
 
 
 def command(user: User, words: Iterable[str], *, unset: Iterable[str] = ()) -> str:

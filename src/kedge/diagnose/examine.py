@@ -109,14 +109,20 @@ def examine_proxy(proxy: Proxy, surroundings: Surroundings) -> Examination:
 
 def neighbour_at(origin: NetworkOrigin, surroundings: Surroundings) -> Neighbour | None:
     """The issuer that another host presents; ``None`` where it presents nothing in good time."""
-    proxy = proxy_for(origin, surroundings)
-    context = _proxy_context(proxy, surroundings)
-    place = Place(origin, proxy)
+    place, context = way_to(origin, surroundings)
     limit = min(surroundings.limit, _BRIEFLY)
     captured = capture(place, limit=limit, proxy_context=context)
     top = read_chain(captured.chain).top
     theirs = captured.hop is Hop.SERVER and top is not None
     return Neighbour(host=origin.host, issuer=top.issuer) if theirs and top else None
+
+
+def way_to(
+    origin: NetworkOrigin, surroundings: Surroundings
+) -> tuple[Place, ssl.SSLContext | None]:
+    """A server, the proxy on the way to it, and what verifies the proxy."""
+    proxy = proxy_for(origin, surroundings)
+    return Place(origin, proxy), _proxy_context(proxy, surroundings)
 
 
 def _proxy_context(proxy: Proxy | None, surroundings: Surroundings) -> ssl.SSLContext | None:

@@ -21,6 +21,7 @@ from kedge.diagnose.commands import (
     by_hand,
     command,
     commands,
+    common_options,
     without_switch,
 )
 from kedge.diagnose.comparison import Role
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: The file that a certificate from IT is expected in, in commands.
 ROOT_FILE = "company-root.pem"
+#: And the one that fetched issuers are saved in.
+ISSUER_FILE = "missing-issuer.pem"
 
 
 class RemedyKind(str, Enum):
@@ -47,6 +50,7 @@ class RemedyKind(str, Enum):
     MEND_BUNDLE = "mend-bundle"
     INSTALL_STORE = "install-store"
     OBTAIN_ROOT = "obtain-root"
+    FETCH_ISSUER = "fetch-issuer"
     SET_CLOCK = "set-clock"
     CLIENT_CERTIFICATE = "client-certificate"
     PROXY_CREDENTIALS = "proxy-credentials"
@@ -240,6 +244,8 @@ def _local(findings: tuple[Finding, ...], evidence: Evidence, user: User) -> Ite
         match finding.cause:
             case Cause.UNTRUSTED_ROOT | Cause.TLS_INTERCEPTION | Cause.SELF_SIGNED:
                 yield from _obtain(finding, findings, evidence, user)
+            case Cause.MISSING_INTERMEDIATE:
+                yield from _fetch_issuer(finding, findings, evidence, user)
             case Cause.CLOCK_SKEW:
                 yield _set_clock(finding, user)
             case Cause.EXPIRED if _is_local(finding, evidence):
@@ -338,6 +344,30 @@ def _compare(certificate: CertificateFacts | None, evidence: Evidence, *, enough
     return (
         f"{shows} must be the one that they tell you, and that of certificate {number} above. "
         "Where it is not, trust neither, and tell them."
+    )
+
+
+#: What goes when the missing issuers are there.
+_INCOMPLETE = frozenset({Cause.MISSING_INTERMEDIATE, Cause.UNTRUSTED_ROOT})
+
+
+def _fetch_issuer(
+    finding: Finding, findings: tuple[Finding, ...], evidence: Evidence, user: User
+) -> Iterator[Remedy]:
+    """Where the certificate says where its issuer is: kedge can try, and verifies what comes."""
+    urls = finding.certificate.issuer_urls if finding.certificate else ()
+    where = next((each for each in urls if each.startswith(("http://", "https://"))), "")
+    alone = {each.cause for each in findings} <= _INCOMPLETE
+    mended = any(each.passed for each in evidence.verdicts)
+    if not where or not alone or mended or evidence.place.hop is Hop.PROXY:
+        return
+    host = evidence.place.origin.hostport
+    fetch = ("trust", "fetch-issuer", host, ISSUER_FILE, *common_options(user.words))
+    yield Remedy(
+        kind=RemedyKind.FETCH_ISSUER,
+        what="Until the server sends it, kedge can fetch what is missing. It keeps only what a CA "
+        f"that is trusted already vouches for. It would ask {where}",
+        commands=(command(user, fetch), _with(user, "--extra-cert", ISSUER_FILE)),
     )
 
 

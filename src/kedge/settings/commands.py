@@ -72,6 +72,13 @@ COMMANDS = (
             Action(
                 "exec", "Run one program so that it trusts the same.", "-- <program> ...", 1, None
             ),
+            Action(
+                "fetch-issuer",
+                "Fetch what a server forgot to send of its chain, verify it, and save it.",
+                "<host> <file>",
+                2,
+                2,
+            ),
         ),
         default_action="show",
     ),

@@ -6,6 +6,7 @@ Which anchors, and why, was decided before. Sockets and sessions are :mod:`kedge
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 
 from kedge.errors import TruststoreError
 from kedge.model import StoreKind
@@ -42,6 +43,28 @@ def truststore_context(anchors: Anchors) -> ssl.SSLContext:
     """
     context = _platform_context(anchors)
     apply_profile(context, strict=anchors.decision.strict.value)
+    return context
+
+
+def bridging_context(anchors: Anchors, links: Sequence[bytes]) -> ssl.SSLContext:
+    """The same anchors, with certificates (DER) that may join a chain and never end one.
+
+    With it OpenSSL says whether what was fetched to complete a chain is vouched for by what is
+    trusted already. Partial chains are off, so that no link is an anchor; what is one already is
+    marked as trusted, for where it is no root. ``ValueError`` for a link that names itself as its
+    issuer, which OpenSSL would take for a root, and where the platform verifies.
+    """
+    if anchors.by_platform or any(openssl.is_self_issued(link) for link in links):
+        raise ValueError("a link must not be able to end a chain")
+    context = openssl.new_store()
+    apply_profile(context, strict=anchors.decision.strict.value)
+    context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    blocks = [block for loaded in anchors.sources for block in loaded.blocks]
+    withheld = [block for block in blocks if trusted.withholds(block)]
+    openssl.take(context, withheld)
+    openssl.take(context, [trusted.vouching(b) for b in blocks if not trusted.withholds(b)])
+    known = {trusted.certificate_der(block) for block in blocks}
+    openssl.take(context, [Block.of_der(each, number=1) for each in links if each not in known])
     return context
 
 

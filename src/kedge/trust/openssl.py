@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kedge.classes import frozen
+from kedge.trust import der
 from kedge.trust.pem import TRUSTED, Block
 
 
@@ -77,6 +78,20 @@ def judge_der(data: bytes) -> Verdict | None:
     except ssl.SSLError:
         return None
     return count(context)
+
+
+def is_self_issued(data: bytes) -> bool:
+    """Whether a certificate (DER) names itself as its issuer; ``ValueError`` if it is none."""
+    context = new_store()
+    try:
+        context.load_verify_locations(cadata=data)
+    except ssl.SSLError as exc:
+        raise ValueError("no certificate") from exc
+    parts = [each.whole for each in der.read(der.read(data)[0].children()[0].whole)[0].children()]
+    # [0] version, serialNumber, signature, issuer, validity, subject (RFC 5280, 4.1); the version
+    # is left out of what is of version 1.
+    first = 0 if parts[0][0] == der.CONTEXT_0 else -1
+    return parts[3 + first] == parts[5 + first]
 
 
 def is_sound_beside(block: Block, certificate: Block) -> bool:

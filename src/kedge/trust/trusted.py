@@ -11,10 +11,11 @@ in which blocks are handed to it, what is described, and what may be exported as
 from __future__ import annotations
 
 from kedge.trust import der
-from kedge.trust.pem import TRUSTED, Block
+from kedge.trust.pem import TRUSTED, Block, encode
 
 # id-kp-serverAuth (RFC 5280, 4.2.1.12) and anyExtendedKeyUsage, as DER contents.
-_SERVER_USES = frozenset({bytes.fromhex("2b06010505070301"), bytes.fromhex("551d2500")})
+_SERVER_AUTH = bytes.fromhex("2b06010505070301")
+_SERVER_USES = frozenset({_SERVER_AUTH, bytes.fromhex("551d2500")})
 
 
 def split(data: bytes) -> tuple[bytes, bytes]:
@@ -40,6 +41,15 @@ def withholds(block: Block) -> bool:
         return _withholds(split(block.der())[1])
     except ValueError:
         return True  # OpenSSL will refuse it; until then it must not count as a plain anchor
+
+
+def vouching(block: Block) -> Block:
+    """The block as one that vouches for servers whether or not its certificate is a root."""
+    if block.label == TRUSTED:
+        return block
+    uses = der.encode(der.SEQUENCE, der.encode(der.OBJECT_IDENTIFIER, _SERVER_AUTH))
+    text = encode(block.der() + der.encode(der.SEQUENCE, uses), TRUSTED)
+    return Block(TRUSTED, text, block.number, block.line)
 
 
 def _withholds(auxiliary: bytes) -> bool:
