@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from kedge.environment import Interpreter
 from kedge.model import strip_userinfo
+from kedge.trust.client import PASSPHRASE_VARIABLE
 
 #: They would show the build what is installed elsewhere, or start another Python.
 _MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
@@ -25,8 +26,14 @@ def for_children(environ: Mapping[str, str], trust: Mapping[str, str]) -> dict[s
 
     >>> for_children({"PIP_INDEX_URL": "https://me:secret@index.example/simple"}, {})
     {'PIP_INDEX_URL': 'https://index.example/simple'}
+    >>> for_children({"PIP_CLIENT_KEY_PASSPHRASE": "secret"}, {})
+    {}
     """
-    kept = {name: _without_credentials(name, value) for name, value in environ.items()}
+    kept = {
+        name: _without_credentials(name, value)
+        for name, value in environ.items()
+        if name != PASSPHRASE_VARIABLE
+    }
     return {**kept, **trust}
 
 
