@@ -87,7 +87,17 @@ def check_hashed(
     raise ResolutionError(
         f"{candidate} has no --hash, and in hash-checking mode everything that is installed "
         "needs one.",
-        hint=f"If you trust what the index states, add the line: {line}" if stated else None,
+        hint=_how_to_add(line, verified=candidate.file.page_verified) if stated else None,
+    )
+
+
+def _how_to_add(line: str, *, verified: bool) -> str:
+    if verified:
+        return f"If you trust what the index states, add the line: {line}"
+    # Whoever is on the way could name a project here, and the hash of their own file.
+    return (
+        "If it belongs to what you want, take its hash from a place that you trust: what names "
+        "it here came over a connection that is not verified."
     )
 
 
