@@ -95,6 +95,16 @@ def test_no_command_is_offered_that_would_not_do(keeper: Keeper) -> None:
     assert found.remedies[0].commands == ()
 
 
+def test_what_some_bundle_knows_is_not_to_be_looked_for(keeper: Keeper) -> None:
+    url = ANIMALS["untrusted-elsewhere-known"].build(keeper)
+    found = diagnose.diagnose_url(url, keeper.surroundings, USER)
+    assert OBTAIN not in {remedy.kind for remedy in found.remedies}
+    known = found.remedies[0]
+    assert known.kind is RemedyKind.CHECK
+    assert known.commands == ()
+    assert str(keeper.folder / "new.pem") in known.what
+
+
 @pytest.mark.parametrize("animal", [pytest.param(each, id=each.id) for each in zoo.CERTIFICATES])
 def test_what_lowers_protection(animal: Animal, keeper: Keeper) -> None:
     """Last, for this host and port alone, with its risk; never before a public name."""

@@ -275,6 +275,17 @@ def missing_known_elsewhere(keeper: Keeper) -> str:
     return keeper.serves(bare(issuing.leaf("localhost")))
 
 
+def known_to_another_bundle(keeper: Keeper) -> str:
+    """Another bundle, which is overridden, has the root; the name is wrong all the same."""
+    root = pki.authority("Corp Root")
+    keeper.trusts(pki.authority("Old Corp Root"))
+    path = keeper.bundle(root, name="new.pem")
+    keeper.settings["requests_ca_bundle"] = Sourced(
+        str(path), Origin(OriginKind.ENVIRONMENT, "REQUESTS_CA_BUNDLE")
+    )
+    return keeper.serves(root.leaf("other.example"))
+
+
 def rekeyed_intermediate(keeper: Keeper) -> str:
     root = pki.authority("Corp Root")
     keeper.trusts(root)
@@ -562,6 +573,12 @@ CERTIFICATES = (
     Animal(
         "untrusted-elsewhere",
         stranger_leaf(names=("other.example",)),
+        (Cause.UNTRUSTED_ROOT, Cause.NAME_MISMATCH),
+        other_name,
+    ),
+    Animal(
+        "untrusted-elsewhere-known",
+        known_to_another_bundle,
         (Cause.UNTRUSTED_ROOT, Cause.NAME_MISMATCH),
         other_name,
     ),

@@ -66,7 +66,7 @@ def _unknown_issuer(evidence: Evidence) -> Iterator[Finding]:
     contradicted = tuple(
         each for each in (decided.related if decided else ()) if each.subject == top.issuer
     )
-    certain = chain.root is not None or bool(contradicted) or _someone_knows(evidence)
+    certain = chain.root is not None or bool(contradicted) or evidence.knowing is not None
     if not certain and top is chain.leaf:
         # A leaf alone: either its issuer is an intermediate that should have been sent, or a root
         # that nobody here knows. A CA that says where its certificates are to be had is seldom
@@ -124,7 +124,7 @@ def _broken_link(evidence: Evidence) -> Iterator[Finding]:
     """An issuer was presented, and is not what it must be."""
     chain = evidence.chain
     top = chain.top
-    if chain.impostors and top is not None and not _someone_knows(evidence):
+    if chain.impostors and top is not None and evidence.knowing is None:
         wrong = chain.certificates[chain.impostors[0]]
         yield _about(Cause.WRONG_INTERMEDIATE, evidence, wrong, issuer=top.issuer, name=top.label)
 
@@ -134,14 +134,6 @@ def _bad_links(evidence: Evidence) -> Iterator[Finding]:
     for each in evidence.chain.links[1:]:
         if each.may_sign is False or (each.is_ca is not True and not each.self_signed):
             yield _about(Cause.BAD_CA_CERTIFICATE, evidence, each)
-
-
-def _someone_knows(evidence: Evidence) -> bool:
-    """Whether any source vouches for the chain as presented."""
-    return any(
-        verdict.passed or (verdict.verify_code not in {None, *verify.NO_ANCHOR})
-        for verdict in evidence.verdicts
-    )
 
 
 def _missing_known(evidence: Evidence) -> bool:

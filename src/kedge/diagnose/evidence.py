@@ -148,6 +148,18 @@ class Evidence:
         return self.verdict(Role.DECIDED)
 
     @property
+    def knowing(self) -> Verdict | None:
+        """The first choice of anchors that leads to a root, refused for another reason or not."""
+        return next(
+            (
+                each
+                for each in self.verdicts
+                if each.passed or each.verify_code not in {None, *verify.NO_ANCHOR}
+            ),
+            None,
+        )
+
+    @property
     def decided_paths(self) -> tuple[str, ...]:
         """The bundles in force."""
         sources = self.decided.contender.decision.sources if self.decided else ()

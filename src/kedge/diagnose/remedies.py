@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from kedge.diagnose import operators
+from kedge.diagnose import operators, sentences
 from kedge.diagnose.commands import (
     PLACEHOLDER,
     Change,
@@ -310,6 +310,13 @@ def _obtain(
     own = finding.cause is Cause.SELF_SIGNED and Cause.TLS_INTERCEPTION not in shown
     who = "whoever runs the server" if own else "your IT department"
     name = certificate.label if certificate else _issuer_label(evidence, finding)
+    if evidence.knowing is not None:
+        yield Remedy(
+            kind=RemedyKind.CHECK,
+            what=f"“{name}” need not be looked for: it is known to "
+            f"{sentences.choice(evidence.knowing)}. The other causes have to go first.",
+        )
+        return
     enough = shown <= _UNKNOWN
     yield Remedy(
         kind=RemedyKind.OBTAIN_ROOT,
