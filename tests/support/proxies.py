@@ -298,17 +298,18 @@ def mitmproxy(
     folder: Path,
     own: Authority,
     *,
-    trusts: Authority,
+    trusts: Authority | Path,
     credentials: tuple[str, str] | None = None,
 ) -> Iterator[Interceptor]:
     """Runs ``mitmdump``, which opens every TLS connection and re-signs it with ``own``.
 
-    It verifies the servers behind it against ``trusts`` and nothing else. Mark the test
+    It verifies the servers behind it against ``trusts`` (an authority, or a bundle) and nothing
+    else. Mark the test
     ``tool("mitmdump")``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     own.write_identity(folder / "mitmproxy-ca.pem")
-    upstream = trusts.write_pem(folder / "upstream.pem")
+    upstream = trusts if isinstance(trusts, Path) else trusts.write_pem(folder / "upstream.pem")
     log, addon = folder / "hosts.log", folder / "log_hosts.py"
     log.touch()
     addon.write_text(_ADDON.format(log=str(log)), "utf-8")

@@ -149,6 +149,16 @@ class PublicIndex:
     trust: tuple[str, ...] = ()
     problem: str = ""
 
+    @property
+    def bundle(self) -> Path:
+        """What this machine trusts the public index by, as a file."""
+        import certifi
+
+        if self.trust[:1] == ("--cert",):
+            return Path(self.trust[1])
+        system = ssl.get_default_verify_paths().cafile
+        return Path(system if self.trust and system else certifi.where())
+
 
 def _trusts() -> Iterator[tuple[tuple[str, ...], ssl.SSLContext]]:
     """What this machine may trust, its settings first in their order, certifi last."""
