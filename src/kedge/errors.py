@@ -33,6 +33,7 @@
     │   └── ConflictError
     ├── SourceError                 sources that cannot or must not be built
     ├── BuildError                  a build that failed
+    ├── MetadataChangedError        sources that require something else than they said: choose again
     ├── WheelError                  a wheel that must not be installed
     ├── TargetError                 the target environment cannot be used
     ├── InstallError                the environment could not be changed (it is as before)
@@ -388,6 +389,14 @@ class BuildError(KedgeError):
         super().__init__(message, hint=hint)
         self.source = source
         self.output = tuple(output)
+
+
+class MetadataChangedError(KedgeError):
+    """A backend says something else than the static metadata that was chosen by: choose again."""
+
+    def __init__(self, message: str, *, source: str) -> None:
+        super().__init__(message)
+        self.source = source
 
 
 # --------------------------------------------------------------------------------------------

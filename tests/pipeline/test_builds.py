@@ -183,9 +183,42 @@ def test_static_metadata_that_lies(
     info = static_pkg_info("spam", "1.0")
     files = project("spam", requires=["inner"], pkg_info=info)
     shop.offer(wheel("inner"), as_sdist("spam", "1.0", files))
-    assert shop.run("install", venv, "spam") == 1
-    assert "inner" in capsys.readouterr().err
-    assert venv.versions() == {}
+    assert shop.run("install", venv, "spam") == 0
+    assert "spam 1.0" in capsys.readouterr().err
+    assert venv.versions() == {"spam": "1.0", "inner": "1.0"}
+
+
+def test_static_metadata_that_lies_about_a_build_requirement(shop: Shop, venv: Venv) -> None:
+    tool = project("tool", requires=["inner"], pkg_info=static_pkg_info("tool", "1.0"))
+    code = "import inner, tool\n"
+    shop.offer(
+        wheel("inner"),
+        as_sdist("tool", "1.0", tool),
+        as_sdist("spam", "1.0", project("spam", build_requires=["tool"], code=code)),
+    )
+    assert shop.run("install", venv, "spam") == 0
+    assert venv.versions() == {"spam": "1.0"}
+
+
+def test_a_wheel_that_requires_more_than_its_metadata_said(shop: Shop, venv: Venv) -> None:
+    code = (
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        "    facts['requires'].append('inner')\n"
+        "    return _wheel(folder, _sources())\n"
+    )
+    shop.offer(wheel("inner"), as_sdist("spam", "1.0", project("spam", code=code)))
+    assert shop.run("install", venv, "spam") == 0
+    assert venv.versions() == {"spam": "1.0", "inner": "1.0"}
+
+
+def test_a_digest_in_a_url_that_a_dependency_names(
+    shop: Shop, venv: Venv, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = as_sdist("inner", "1.0", project("inner")).write(tmp_path)
+    url = f"{path.as_uri()}#sha256={'0' * 64}"
+    shop.offer(wheel("outer", requires=[f"inner @ {url}"]))
+    assert shop.run("install", venv, "outer") == 1
+    assert "0" * 64 in capsys.readouterr().err
 
 
 def test_what_was_built_once_is_not_built_again(

@@ -16,7 +16,8 @@ from urllib.parse import urldefrag
 from kedge.cache.built import built_key
 from kedge.classes import field, frozen, mutable
 from kedge.environment.metadata import parse_metadata
-from kedge.errors import BuildError, PageError, SourceError
+from kedge.errors import BuildError, MetadataChangedError, PageError, SourceError
+from kedge.index import disagreements
 from kedge.model import DirectUrl, Hashes, redact_url, strip_userinfo
 from kedge.pipeline.digests import check_digests, digests_of
 
@@ -75,6 +76,10 @@ class Source:
     wheel: UnpackedWheel | None = None
     cache_key: str | None = None
     lasts: bool = False
+
+    def describe_anew(self, text: bytes, metadata: CoreMetadata) -> None:
+        """It turned out to be something else than was thought."""
+        self.text, self.metadata = text, metadata
 
 
 class Provisions(Protocol):
@@ -164,7 +169,11 @@ class Builds:
         return known
 
     def make_ready(self, wanted: Wanted, chain: Chain = ()) -> Source:
-        """The same, and everything done that :meth:`wheel` needs done before it."""
+        """The same, and everything done that :meth:`wheel` needs done before it.
+
+        :raises MetadataChangedError: the backend says something else than the static metadata did;
+            from then on the backend's word counts.
+        """
         source = self.describe(wanted, chain)
         if source.wheel is None and source.prepared is None:
             self._prepare(source, chain)
@@ -256,6 +265,17 @@ class Builds:
             raise AssertionError("what has a wheel needs no preparation")
         source.prepared, vouched = self._prepared(source.sources, source.wanted, chain)
         source.lasts = source.lasts and vouched
+        said, text = source.metadata, source.prepared.metadata
+        source.describe_anew(text, parse_metadata(text, where=source.wanted.shown))
+        if _identity(source.metadata) != _identity(said):
+            raise _another(source.wanted, source.metadata, said)
+        problems = disagreements(said, source.metadata)
+        if problems:
+            raise MetadataChangedError(
+                f"The PKG-INFO of {source.wanted.shown} claims to be static, and is not: "
+                f"{problems[0]}.",
+                source=source.wanted.shown,
+            )
 
     def _prepared(self, sources: Sources, wanted: Wanted, chain: Chain) -> tuple[Prepared, bool]:
         """The sources made ready, and whether all that helps to build them is vouched for."""
@@ -444,7 +464,7 @@ def _static_metadata(folder: Path) -> tuple[CoreMetadata, bytes] | None:
 def _is_expected(wanted: Wanted, metadata: CoreMetadata) -> bool:
     if wanted.expected is None:
         return True
-    return (metadata.canonical_name, metadata.version) == wanted.expected
+    return _identity(metadata) == wanted.expected
 
 
 def _unexpected(wanted: Wanted, metadata: CoreMetadata) -> PageError:
@@ -458,11 +478,18 @@ def _check_built(source: Source, wheel: UnpackedWheel) -> None:
     """Refuse a wheel of another project or version than its metadata said."""
     text = (wheel.dist_info / "METADATA").read_bytes()
     built = parse_metadata(text, where=wheel.manifest.filename)
-    said = source.metadata
-    if (built.canonical_name, built.version) != (said.canonical_name, said.version):
-        raise BuildError(
-            f"{source.wanted.shown} was built as {built.name} {built.version}, and its metadata "
-            f"says {said.name} {said.version}.",
-            source=source.wanted.shown,
-            hint="The fault is the backend's, or the project's own: tell its maintainers.",
-        )
+    if _identity(built) != _identity(source.metadata):
+        raise _another(source.wanted, built, source.metadata)
+
+
+def _identity(metadata: CoreMetadata) -> tuple[str, Version]:
+    return (metadata.canonical_name, metadata.version)
+
+
+def _another(wanted: Wanted, built: CoreMetadata, said: CoreMetadata) -> BuildError:
+    return BuildError(
+        f"{wanted.shown} was built as {built.name} {built.version}, and its metadata says "
+        f"{said.name} {said.version}.",
+        source=wanted.shown,
+        hint="The fault is the backend's, or the project's own: tell its maintainers.",
+    )

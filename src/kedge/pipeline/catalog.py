@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urldefrag, urlsplit
 
 from kedge.errors import NeedsBuildError, SourceError
 from kedge.index import IndexFile, Link
-from kedge.index.links import filename_of
+from kedge.index.links import filename_of, fragment_hashes
 from kedge.model import Hashes, local_path, redact_url
 from kedge.pipeline.builds import Chain, Source, Wanted
 
@@ -143,12 +143,13 @@ def _wanted_by_url(requested: Direct, local: Path | None) -> Wanted:
             hint="Check it out yourself, and install the folder.",
         )
     subdirectory = parse_qs(urlsplit(requested.url).fragment).get("subdirectory", [None])[0]
+    hashes = requested.hashes or fragment_hashes(requested.url)
     return Wanted(
         url=f"{bare}#subdirectory={subdirectory}" if subdirectory else bare,
         filename=filename_of(bare),
         shown=str(local) if local is not None else redact_url(bare),
-        hashes=requested.hashes,
-        vouched=bool(requested.hashes),
+        hashes=hashes,
+        vouched=bool(hashes),
         local=local,
         subdirectory=subdirectory,
         editable=requested.editable,

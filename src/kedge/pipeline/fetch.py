@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kedge.classes import frozen
 from kedge.environment.metadata import parse_metadata
-from kedge.errors import WheelError
+from kedge.errors import MetadataChangedError, WheelError
 from kedge.index import IndexFile, disagreements
 from kedge.pipeline.digests import check_digests, digests_of
 from kedge.pipeline.parallel import fetch_each
@@ -146,7 +146,11 @@ def _lasts(pin: Pin, *, verified: bool) -> bool:
 
 
 def _confirm(pin: Pin, fetched: Fetched, catalog: Catalog) -> None:
-    """Refuse a wheel that requires something else than what the versions were chosen by."""
+    """Refuse a wheel that requires something else than what the versions were chosen by.
+
+    Of one that was built the wheel's word counts from then on, and the versions are chosen again:
+    some projects' setup.py requires one thing in one command and another in the next.
+    """
     file = _file(pin)
     path = fetched.wheel.dist_info / "METADATA"
     actual = parse_metadata(path.read_bytes(), where=str(path))
@@ -154,11 +158,10 @@ def _confirm(pin: Pin, fetched: Fetched, catalog: Catalog) -> None:
     if not problems:
         return
     if not file.is_wheel:
-        raise WheelError(
-            f"The wheel that was built from {file.filename} is not what its metadata said.",
-            wheel=fetched.wheel.manifest.filename,
-            problems=problems,
-            hint="The fault is the project's, or its backend's: tell its maintainers.",
+        catalog.source(file).describe_anew(path.read_bytes(), actual)
+        raise MetadataChangedError(
+            f"{pin} was built with other requirements than its metadata said: {problems[0]}.",
+            source=str(pin),
         )
     raise WheelError(
         f"{file.filename} is not what its index said of it.",

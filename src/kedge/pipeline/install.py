@@ -16,7 +16,12 @@ from kedge.environment import Scheme, installed, scheme_for
 from kedge.environment.consistency import Conflict, conflicts, packages_of
 from kedge.environment.managed import refuse_externally_managed
 from kedge.environment.scheme import default_to_user
-from kedge.errors import DamagedEntryError, EnvironmentChangedError, TargetError
+from kedge.errors import (
+    DamagedEntryError,
+    EnvironmentChangedError,
+    MetadataChangedError,
+    TargetError,
+)
 from kedge.index import IndexFile
 from kedge.install import (
     Addition,
@@ -125,7 +130,8 @@ class _Steps:
 
     def run(self, decision: TrustDecision) -> Outcome:
         """Choose and install, on the environment as it is when the change begins."""
-        for attempt in range(_ATTEMPTS):
+        attempts = _ATTEMPTS
+        while True:
             observed = observe(self.scheme)
             problem = self._problem()
             catalog = self.supply.catalog(problem)
@@ -136,9 +142,13 @@ class _Steps:
                 if resolution.to_install and not self.settings.value(table.DRY_RUN):
                     plan = self._install(resolution, catalog, observed)
             except EnvironmentChangedError:
-                if attempt + 1 == _ATTEMPTS:
+                attempts -= 1
+                if not attempts:
                     raise
                 self.reporter.detail("The environment was changed meanwhile: choosing again.")
+                continue
+            except MetadataChangedError as exc:  # once for each source at most
+                self.reporter.warn(exc.message)
                 continue
             return Outcome(
                 decision=decision,
@@ -148,7 +158,6 @@ class _Steps:
                 described=described,
                 markers=self.asked.aim.markers,
             )
-        raise AssertionError("unreachable")
 
     def _problem(self) -> Problem:
         present = installed(self.interpreter.search_path, warn=self.reporter.warn)

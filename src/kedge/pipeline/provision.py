@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kedge.classes import mutable
 from kedge.environment import installed, scheme_for
-from kedge.errors import DamagedEntryError
+from kedge.errors import DamagedEntryError, MetadataChangedError
 from kedge.install import Addition, Plan, carry_out
 from kedge.model import Origin, OriginKind
 from kedge.pipeline.catalog import Catalog
@@ -57,10 +57,15 @@ class Provision:
             releases=self.asked.releases,
             prefer_binary=self.asked.prefer_binary,
         )
-        catalog = Catalog(self.index, self.builds, chain=self.chain)
-        resolution = resolve(problem, catalog, _Quiet(self.reporter))
-        if resolution.to_install:
-            self._install(resolution, catalog, environment)
+        while True:
+            catalog = Catalog(self.index, self.builds, chain=self.chain)
+            resolution = resolve(problem, catalog, _Quiet(self.reporter))
+            try:
+                if resolution.to_install:
+                    self._install(resolution, catalog, environment)
+                return
+            except MetadataChangedError as exc:  # once for each source at most
+                self.reporter.warn(exc.message)
 
     def _install(self, resolution: Resolution, catalog: Catalog, environment: Interpreter) -> None:
         for attempt in range(_ATTEMPTS):
