@@ -229,3 +229,19 @@ def test_purging_everything(cache: Cache) -> None:
     assert cache.purge() == Removed()
     _add(cache, "demo", "1.0", "d")
     assert len(cache.list()) == 1
+
+
+def test_purging_down_to_a_size_takes_what_was_not_used_for_longest(cache: Cache) -> None:
+    before = cache.info().total_bytes
+    removed = cache.purge(keep=before)
+    assert removed == Removed()
+    removed = cache.purge(keep=before - 1)
+    assert removed.count == 1
+    assert [wheel.sha256[0] for wheel in cache.list()] == ["b", "c"]
+    cache.purge(keep=0)
+    assert cache.info().total_bytes == 0
+
+
+def test_purging_by_both(cache: Cache) -> None:
+    cache.purge(older_than=86400.0, keep=10**9)
+    assert [wheel.sha256[0] for wheel in cache.list()] == ["b", "c"]

@@ -98,7 +98,10 @@ class TestCache:
         listed = alone("cache", "list").succeeded().stdout
         assert "apple" not in listed
         assert "banana" in listed
-        alone("cache", "purge").succeeded()
+        alone("cache", "purge", "--older-than", "1d").succeeded()
+        assert "banana" in alone("cache", "list").succeeded().stdout
+        assert alone("cache", "list", "--keep", "1GB").code == 2
+        alone("cache", "purge", "--keep", "0").succeeded()
         assert "banana" not in alone("cache", "list").succeeded().stdout
         # What was linked from it stays whole.
         assert target.run("-c", "import apple, banana; print(apple.__version__)") == "2.0\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,15 @@ def test_a_second_environment_needs_no_file_again(
     assert run("install", another, "outer", "--cert", bundle) == 0
     assert files_fetched(server) == []
     assert another.versions() == venv.versions() == {"outer": "1.0", "inner": "2.0"}
+
+
+def test_the_phases_are_timed_for_whoever_asks(
+    run: Run, bundle: Path, venv: Venv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("install", venv, "outer", "--cert", bundle, "-vv", "--compile") == 0
+    told = capsys.readouterr().err.partition("Time, summed over threads: ")[2].splitlines()[0]
+    phases = re.findall(r"([a-z]+) \d+\.\d\d s", told)
+    assert phases == ["trust", "pages", "resolve", "download", "unpack", "compile", "link"]
 
 
 def test_what_is_installed_is_found_without_a_connection(

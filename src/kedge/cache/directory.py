@@ -101,17 +101,21 @@ class Cache:
         """Take out the wheels that the pattern means, with their metadata."""
         return inventory.remove_wheels(self.wheels, self.metadata, iter(self.list(pattern)))
 
-    def purge(self, *, older_than: float | None = None) -> Removed:
-        """Take out everything, or what was not used for so many seconds."""
+    def purge(self, *, older_than: float | None = None, keep: int | None = None) -> Removed:
+        """Take out everything, or what was not used for so many seconds, or for longest of all.
+
+        With ``keep`` the cache holds no more bytes than that afterwards. Other processes may use
+        it meanwhile: an entry disappears whole.
+        """
+        if keep is not None:
+            removed = Removed() if older_than is None else self.purge(older_than=older_than)
+            return removed + inventory.shrink(
+                self.wheels, self.metadata, self._small_files(), keep=keep
+            )
         before = None if older_than is None else self._clock() - older_than
         old = (w for w in self.wheels.list() if before is None or w.used < before)
         removed = inventory.remove_wheels(self.wheels, self.metadata, old)
-        for folder in (
-            self.pages.folder,
-            self.metadata.folder,
-            self.built.folder,
-            self.hints.folder,
-        ):
+        for folder in self._small_files():
             removed += inventory.remove_files(folder, self._scratch, before=before)
         if before is None:
             # Damaged entries are in no listing. Folders of other versions are ours as well.
@@ -120,6 +124,10 @@ class Cache:
                     remove_tree(entry)
             self._scratch.clean(older_than=_ABANDONED_SECONDS)
         return removed
+
+    def _small_files(self) -> tuple[Path, ...]:
+        """The folders in which each file is an entry."""
+        return (self.pages.folder, self.metadata.folder, self.built.folder, self.hints.folder)
 
 
 def open_cache(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -104,6 +104,34 @@ def remove_files(folder: Path, scratch: Scratch, *, before: float | None) -> Rem
             with suppress(OSError):
                 path.unlink()
                 removed += Removed(count=1, bytes=size)
+    return removed
+
+
+def shrink(
+    wheels: WheelStore, metadata: MetadataStore, folders: Iterable[Path], *, keep: int
+) -> Removed:
+    """Take out what was not used for longest, until no more than ``keep`` bytes are left.
+
+    A wheel counts with its bytecode. Small files count from when they were written.
+    """
+    entries: list[tuple[float, int, CachedWheel | Path]] = [
+        (wheel.used, tree_size(wheels.folder_of(wheel.sha256)), wheel) for wheel in wheels.list()
+    ]
+    for folder in folders:
+        entries += [(written, size, path) for path, size, written in _files(folder)]
+    excess = sum(size for _, size, _ in entries) - keep
+    removed = Removed()
+    for _, size, entry in sorted(entries, key=lambda each: each[0]):
+        if excess <= 0:
+            break
+        if isinstance(entry, CachedWheel):
+            wheels.forget(entry.sha256)
+            metadata.forget(entry.sha256)
+        else:
+            with suppress(OSError):
+                entry.unlink()
+        excess -= size
+        removed += Removed(count=1, bytes=size)
     return removed
 
 

@@ -125,6 +125,10 @@ class WheelStore:
         except OSError as exc:
             raise _cannot_write(self.folder, exc) from exc
 
+    def folder_of(self, sha256: str) -> Path:
+        """Where the entry of that digest is, or would be."""
+        return self._entry(sha256)
+
     def forget(self, sha256: str) -> None:
         """Remove the entry, if there is one: it was found damaged."""
         with suppress(OSError):

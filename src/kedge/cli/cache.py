@@ -34,6 +34,9 @@ def run(job: Job) -> int:
 
 def _act(job: Job, cache: Cache) -> int:
     console = job.console
+    for option in (table.OLDER_THAN, table.KEEP):
+        if job.settings.action != "purge" and job.settings.is_set(option):
+            raise UsageError(f"{option.flag} belongs to 'kedge cache purge'.")
     match job.settings.action:
         case "info":
             info = cache.info()
@@ -51,7 +54,10 @@ def _act(job: Job, cache: Cache) -> int:
             wheels = "wheel" if removed.count == 1 else "wheels"
             console.say(f"Removed {removed.count} {wheels} ({human_size(removed.bytes)}).")
         case "purge":
-            removed = cache.purge()
+            settings = job.settings
+            removed = cache.purge(
+                older_than=settings.value(table.OLDER_THAN), keep=settings.value(table.KEEP)
+            )
             console.say(f"Removed {removed.count} entries ({human_size(removed.bytes)}).")
     return 0
 

@@ -89,6 +89,9 @@ class InstallReporter:
     def recovered(self, what: str) -> None:
         """An interrupted change was undone, or completed; a sentence."""
 
+    def spent(self, phase: str, seconds: float) -> None:
+        """So much time went into one turn of a phase (``compile``, ``link``), in one thread."""
+
     def compiling(self, name: str) -> None:
         """The bytecode of that distribution is being made."""
 

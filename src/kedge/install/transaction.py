@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,7 +55,9 @@ def carry_out(
             raise ValueError("compiling needs a store")
         from kedge.install.bytecode import bytecode_of  # starts programs: seldom wanted
 
+        began = time.monotonic()
         bytecode = bytecode_of(plan.additions, plan.interpreter, store, reporter)
+        reporter.spent("compile", time.monotonic() - began)
     with _translated(plan.scheme):
         base = files.real(plan.scheme.purelib)
         made = files.make_folders(base)
@@ -66,7 +69,9 @@ def carry_out(
                     raise EnvironmentChangedError(
                         f"Another process changed {base} since this change was planned."
                     )
+                began = time.monotonic()
                 _Transaction(plan, workspace, bytecode, reporter).run()
+                reporter.spent("link", time.monotonic() - began)
         finally:
             for folder in reversed(made):
                 _remove_if_empty(folder)

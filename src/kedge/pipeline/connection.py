@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kedge.errors import KedgeError
 from kedge.model import Configured, Hashes, Sourced, TrustDecision
 from kedge.pipeline.identity import client_certificate
+from kedge.pipeline.timing import timed
 from kedge.settings import options as table
 from kedge.transport import Download, Response, TransportOptions, open_session
 from kedge.trust.decide import decide
@@ -90,16 +91,19 @@ class Connection:
             if self._closed.is_set():
                 raise KedgeError("The connection is closed.")
             if self._session is None:
-                self._session = self._open()
+                with timed(self._reporter, "trust"):
+                    self._session = self._open()
             return self._session
 
     def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, limit: int | None = None
     ) -> Response:
         """See :meth:`kedge.transport.session.Session.get`."""
-        if limit is None:
-            return self.session.get(url, headers=headers)
-        return self.session.get(url, headers=headers, limit=limit)
+        session = self.session
+        with timed(self._reporter, "pages"):
+            if limit is None:
+                return session.get(url, headers=headers)
+            return session.get(url, headers=headers, limit=limit)
 
     def download(
         self,
@@ -111,7 +115,9 @@ class Connection:
         name: str | None = None,
     ) -> Download:
         """See :meth:`kedge.transport.session.Session.download`."""
-        return self.session.download(url, destination, hashes=hashes, size=size, name=name)
+        session = self.session
+        with timed(self._reporter, "download"):
+            return session.download(url, destination, hashes=hashes, size=size, name=name)
 
     def open_ranged(self, url: str, *, size: int | None = None) -> RangedFile:
         """See :meth:`kedge.transport.session.Session.open_ranged`."""

@@ -19,6 +19,7 @@ from kedge.errors import MetadataChangedError, WheelError
 from kedge.index import IndexFile, disagreements
 from kedge.pipeline.digests import check_digests, digests_of
 from kedge.pipeline.parallel import fetch_each
+from kedge.pipeline.timing import timed
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kedge.pipeline.builds import Source
     from kedge.pipeline.catalog import Catalog
     from kedge.pipeline.connection import Connection
+    from kedge.pipeline.reporter import Reporter
     from kedge.pipeline.stores import Stores
     from kedge.resolve import Pin
 
@@ -49,8 +51,9 @@ class Fetched:
 class Wheels:
     """Gets wheels for pins, of any resolution of one run."""
 
-    def __init__(self, connection: Connection, stores: Stores) -> None:
+    def __init__(self, connection: Connection, stores: Stores, reporter: Reporter) -> None:
         self._connection = connection
+        self._reporter = reporter
         self._stores = stores
         self._building = threading.BoundedSemaphore(_BUILDS)
 
@@ -134,9 +137,10 @@ class Wheels:
         from kedge.install.unpack import unpack
 
         store: Cache = self._stores.choose(lasts=lasts)
-        wheel = store.wheels.add(
-            sha256, lambda folder: unpack(archive, folder, filename=file.filename)
-        )
+        with timed(self._reporter, "unpack"):
+            wheel = store.wheels.add(
+                sha256, lambda folder: unpack(archive, folder, filename=file.filename)
+            )
         return Fetched(wheel, sha256, lasts)
 
 

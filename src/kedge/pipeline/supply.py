@@ -79,7 +79,7 @@ def supply(
             keep=settings.value(table.NO_CLEAN),
         ) as builds,
     ):
-        wheels = Wheels(connection, stores)
+        wheels = Wheels(connection, stores, reporter)
 
         def provisions(chain: Chain) -> Provision:
             return Provision(

@@ -110,7 +110,7 @@ COMMANDS = (
             Action(
                 "remove", "Remove the wheels that match a name or a pattern.", "<pattern>", 1, 1
             ),
-            Action("purge", "Remove everything."),
+            Action("purge", "Remove everything, or what --older-than and --keep say."),
         ),
     ),
     Command(HELP, "Show help on a command, or on the cause of a failure.", "[word]", most=1),

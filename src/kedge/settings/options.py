@@ -584,6 +584,29 @@ CACHE_FORMAT: Option[str] = Option(
     group=LISTED,
     commands=frozenset((CACHE,)),
 )
+OLDER_THAN: Option[float | None] = Option(
+    kind=Kind.VALUE,
+    flags=("--older-than",),
+    metavar="AGE",
+    default=None,
+    read=readers.age,
+    help="With 'purge': only what was not used for so long, as 12h, 30d or 8w.",
+    group=CHANGES,
+    commands=frozenset((CACHE,)),
+    own=True,
+)
+KEEP: Option[int | None] = Option(
+    kind=Kind.VALUE,
+    flags=("--keep",),
+    metavar="SIZE",
+    default=None,
+    read=readers.size,
+    help="With 'purge': only as much as is needed to keep no more than that, as 500MB or 2GB; "
+    "what was not used for longest goes first.",
+    group=CHANGES,
+    commands=frozenset((CACHE,)),
+    own=True,
+)
 
 SHELL: Option[str] = Option(
     kind=Kind.VALUE,

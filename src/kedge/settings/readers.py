@@ -57,6 +57,34 @@ def seconds(text: str) -> float:
     return value
 
 
+_AGES = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def age(text: str) -> float:
+    """A time span in seconds, given in hours, days or weeks (days, where nothing is said).
+
+    >>> age("30d"), age("2w"), age("12h"), age("1")
+    (2592000.0, 1209600.0, 43200.0, 86400.0)
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*([hdw]?)\s*", text.lower())
+    if not match:
+        raise ValueError("expected a time like 12h, 30d or 8w")
+    return int(match[1]) * _AGES[match[2] or "d"]
+
+
+def size(text: str) -> int:
+    """A number of bytes, in units as kedge prints them (powers of ten).
+
+    >>> size("500MB"), size("1.5 GB"), size("0")
+    (500000000, 1500000000, 0)
+    """
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*([kmgt]?)b?\s*", text.lower())
+    if not match:
+        raise ValueError("expected a size like 500MB or 2GB")
+    return int(float(match[1]) * _SIZES[match[2]])
+
+
 def host(text: str) -> str:
     """``HOST`` or ``HOST:PORT``, lower case; an IPv6 address may stand bare or in brackets.
 
