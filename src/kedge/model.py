@@ -179,6 +179,15 @@ class NetworkOrigin:
         return f"{self.scheme}://{self.hostport}"
 
 
+def printable(text: str) -> str:
+    """Without what a terminal would obey, for words that somebody else chose: a certificate's.
+
+    >>> printable("Root\\x1b[1A\\nFAKE")
+    'Root�[1A�FAKE'
+    """
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
 def redact_url(url: str) -> str:
     """The URL with any password as ``****`` and a lone user name (a token, often) likewise.
 

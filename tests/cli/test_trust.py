@@ -17,7 +17,7 @@ from cryptography import x509
 
 from kedge.cli.main import main
 from kedge.trust.export import VARIABLES
-from support.pki import Authority
+from support.pki import Authority, authority
 from support.venvs import Kedge
 
 Show = Callable[..., str]
@@ -200,3 +200,12 @@ def test_exec_passes_signals_on(
 def test_exec_of_nothing_that_exists(clean_environ: dict[str, str], bundle: Path) -> None:
     outcome = Kedge(clean_environ)("trust", "exec", "--cert", bundle, "--", "no-such-program")
     outcome.failed(1, saying=["no-such-program"])
+
+
+def test_a_name_in_a_bundle_cannot_write_over_a_fingerprint(show: Show, tmp_path: Path) -> None:
+    """Fingerprints are compared here, and who made the certificate chose its name."""
+    forged = authority("Good Root\x1b[1A\x1b[2K\r\n    SHA-256 00:11:22")
+    text = show("show", "-v", "--cert", forged.write_pem(tmp_path / "forged.pem"))
+    assert all(line.isprintable() for line in text.splitlines())
+    assert not any(line.strip().startswith("SHA-256 00") for line in text.splitlines())
+    assert fingerprint(forged) in text

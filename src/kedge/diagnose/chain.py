@@ -25,6 +25,8 @@ from cryptography.x509.oid import (
     ObjectIdentifier,
 )
 
+from kedge.model import printable
+
 _SERVER_USES = frozenset(
     {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 )
@@ -276,11 +278,6 @@ def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
         return certificate.extensions.get_extension_for_class(kind).value
     except (x509.ExtensionNotFound, x509.DuplicateExtension, *_READING):
         return None
-
-
-def printable(text: str) -> str:
-    """Without what a terminal would obey: whoever presents a certificate chose these words."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _name(name: x509.Name) -> str:

@@ -13,7 +13,7 @@ import warnings
 from datetime import datetime
 
 from kedge.classes import frozen
-from kedge.model import StoreKind, TrustSource
+from kedge.model import StoreKind, TrustSource, printable
 from kedge.trust import openssl, trusted
 from kedge.trust.anchors import Anchors, LoadedSource
 from kedge.trust.bundle import CertificateFile
@@ -139,8 +139,8 @@ def _read(der: bytes) -> _Readable:
         try:
             certificate = x509.load_der_x509_certificate(der)
             return _Readable(
-                certificate.subject.rfc4514_string(),
-                certificate.issuer.rfc4514_string(),
+                printable(certificate.subject.rfc4514_string()),
+                printable(certificate.issuer.rfc4514_string()),
                 certificate.not_valid_before_utc,
                 certificate.not_valid_after_utc,
             )
