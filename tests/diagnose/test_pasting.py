@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from diagnose import zoo
+from diagnose.zoo import Keeper
 from kedge import diagnose
-from kedge.diagnose import Diagnosis, RemedyKind, Surroundings, User
+from kedge.diagnose import Diagnosis, RemedyKind, Shell, Surroundings, User
 from kedge.diagnose.commands import command
-from kedge.errors import BundleError
+from kedge.errors import BundleError, InsecureLocationError, TrustError
 from kedge.model import NetworkOrigin, Sourced
 from kedge.settings import options as table
 from kedge.settings.merge import merge
@@ -27,7 +29,7 @@ from kedge.trust.decide import decide
 from support import pki
 from support.indexes import SimpleIndex
 from support.proxies import Proxy, free_port
-from support.servers import Server
+from support.servers import Handler, Request, Response, Server
 from support.venvs import versions_in, with_private_certifi
 from support.wheels import wheel
 
@@ -41,12 +43,16 @@ class Desk:
     stack: ExitStack
     monkeypatch: pytest.MonkeyPatch
     words: list[str] = field(default_factory=list)
+    shell: Shell = Shell.POSIX
+    interpreter: tuple[str, ...] = ("/bin/sh", "-c")
+    package_manager: str = ""
     root: pki.Authority = field(default_factory=lambda: pki.authority("Corp Root"))
     wrong: pki.Authority = field(default_factory=lambda: pki.authority("Wrong Root"))
+    guard: Callable[[Handler], Handler] = lambda handler: handler
     url: str = ""
 
     def serves(self, certificate: pki.Certificate | None = None, **given: object) -> None:
-        index = SimpleIndex([wheel("demo", "1.0")])
+        index = self.guard(SimpleIndex([wheel("demo", "1.0")]))
         leaf = certificate or self.root.leaf("localhost")
         server = Server(index, certificate=leaf, **given)  # type: ignore[arg-type]
         self.url = f"{self.stack.enter_context(server).url}/simple/"
@@ -82,7 +88,13 @@ class Desk:
             if file.kind.value in {"user", "global", "site"}
         }
         program = (sys.executable, "-m", "kedge")
-        return User(words=self.line, program=program, config_levels=levels)
+        return User(
+            words=self.line,
+            program=program,
+            shell=self.shell,
+            config_levels=levels,
+            package_manager=self.package_manager,
+        )
 
     @property
     def surroundings(self) -> Surroundings:
@@ -104,7 +116,7 @@ class Desk:
 
     def paste(self, line: str) -> None:
         done = subprocess.run(
-            ["/bin/sh", "-c", line],
+            [*self.interpreter, line],
             env=self.environ,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -263,6 +275,76 @@ def proxy_is_plain(desk: Desk) -> None:
     proxied(desk, desk.stack.enter_context(FrankProxy()).url.replace("http://", "https://"))
 
 
+class StrictProxy(Proxy):
+    """Sends an alert, as GnuTLS's servers do, where it is not spoken to in TLS."""
+
+    def _serve(self, client: socket.socket) -> None:
+        if client.recv(1, socket.MSG_PEEK) != b"\x16":
+            client.sendall(bytes([0x15, 3, 1, 0, 2, 2, 10]))
+            client.close()
+        else:
+            super()._serve(client)
+
+
+def proxy_is_tls(desk: Desk) -> None:
+    """Its address says http, and it takes nothing but TLS."""
+    proxy = desk.stack.enter_context(StrictProxy(certificate=desk.root.leaf("localhost")))
+    proxied(desk, proxy.url.replace("https://", "http://"))
+
+
+def proxy_of_an_unknown_root(desk: Desk) -> None:
+    leaf = desk.wrong.leaf("localhost")
+    proxied(desk, desk.stack.enter_context(Proxy(certificate=zoo.sent_with(leaf, desk.wrong))).url)
+    desk.pem(desk.wrong, name="company-root.pem")
+
+
+def intermediate_in_another_bundle(desk: Desk) -> None:
+    issuing = desk.root.intermediate("Corp Issuing")
+    desk.serves(zoo.bare(issuing.leaf("localhost")))
+    desk.words += ["--cert", desk.pem(desk.root, name="right.pem")]
+    desk.environ["REQUESTS_CA_BUNDLE"] = desk.pem(issuing, name="bridge.pem")
+
+
+def stale_root(desk: Desk) -> None:
+    """The bundle has the old root; the new one, of the same name, is what IT hands out."""
+    old = pki.authority("Corp Root")
+    desk.serves(zoo.sent_with(desk.root.leaf("localhost"), desk.root))
+    desk.words += ["--cert", desk.pem(old, name="stale.pem")]
+    desk.pem(desk.root, name="company-root.pem")
+
+
+def wants_a_client_as_nginx_does(desk: Desk) -> None:
+    """The handshake passes, and without a certificate the answer is 400."""
+
+    def guard(handler: Handler) -> Handler:
+        def answer(request: Request) -> Response:
+            known = request.client_certificate is not None
+            return handler(request) if known else Response(400, b"no certificate")
+
+        return answer
+
+    desk.guard = guard
+    desk.serves(client_ca=desk.root)
+    desk.words += ["--cert", desk.pem(desk.root, name="right.pem")]
+    desk.root.client().write_identity(desk.folder / "client.pem")
+
+
+def signs_in_then(desk: Desk) -> None:
+    """The network's page answers once; whoever reads it has signed in."""
+    asked: list[str] = []
+
+    def guard(handler: Handler) -> Handler:
+        def answer(request: Request) -> Response:
+            asked.append(request.method)
+            return Response(511) if len(asked) <= 2 else handler(request)
+
+        return answer
+
+    desk.guard = guard
+    desk.serves()
+    desk.words += ["--cert", desk.pem(desk.root, name="right.pem")]
+
+
 SITUATIONS: tuple[tuple[Callable[[Desk], None], RemedyKind], ...] = (
     (system_store, RemedyKind.USE_SYSTEM_STORE),
     (system_store_declined, RemedyKind.USE_SYSTEM_STORE),
@@ -283,6 +365,12 @@ SITUATIONS: tuple[tuple[Callable[[Desk], None], RemedyKind], ...] = (
     (proxy_is_gone, RemedyKind.WITHOUT_PROXY),
     (proxy_in_a_variable_is_gone, RemedyKind.WITHOUT_PROXY),
     (proxy_is_plain, RemedyKind.PROXY_SCHEME),
+    (proxy_is_tls, RemedyKind.PROXY_SCHEME),
+    (proxy_of_an_unknown_root, RemedyKind.OBTAIN_ROOT),
+    (intermediate_in_another_bundle, RemedyKind.ADD_BUNDLE),
+    (stale_root, RemedyKind.OBTAIN_ROOT),
+    (wants_a_client_as_nginx_does, RemedyKind.CLIENT_CERTIFICATE),
+    (signs_in_then, RemedyKind.SIGN_IN),
 )
 
 
@@ -342,3 +430,149 @@ def test_a_bundle_that_is_none_before_the_network(desk: Desk) -> None:
     for line in found.remedies[-1].commands:
         desk.paste(line)
     assert desk.installed
+
+
+@pytest.mark.parametrize(
+    ("shell", "program"),
+    [
+        pytest.param(Shell.POSIX, "dash", id="dash", marks=pytest.mark.tool("dash")),
+        pytest.param(Shell.POSIX, "bash", id="bash", marks=pytest.mark.tool("bash")),
+        pytest.param(Shell.FISH, "fish", id="fish", marks=pytest.mark.tool("fish")),
+        pytest.param(
+            Shell.POWERSHELL,
+            "pwsh",
+            id="pwsh",
+            marks=pytest.mark.skipif(shutil.which("pwsh") is None, reason="not here: pwsh"),
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "situation", [overridden_bundle, stale_variables, stale_file, proxy_is_gone]
+)
+def test_what_is_printed_installs_in_every_shell(
+    desk: Desk, situation: Callable[[Desk], None], shell: Shell, program: str
+) -> None:
+    """Quotes in paths, variables to be unset, a file to be edited, an empty word."""
+    desk.shell = shell
+    desk.interpreter = (shutil.which(program) or program, "-c")
+    situation(desk)
+    for line in desk.diagnose().remedies[0].commands:
+        desk.paste(line)
+    assert desk.installed
+
+
+# --------------------------------------------------------------------------------------------
+# What is refused before anybody is asked
+
+
+def test_the_bundle_is_replaced_by_a_sound_one(desk: Desk) -> None:
+    desk.serves()
+    page = desk.folder / "page.pem"
+    page.write_text("<!DOCTYPE html><title>Sign in</title>")
+    desk.words += ["--cert", str(page)]
+    remedy = refused(desk).remedies[0]
+    assert remedy.kind is RemedyKind.MEND_BUNDLE
+    desk.pem(desk.root, name="page.pem")  # what the sentence says is to be done first
+    for line in remedy.commands:
+        desk.paste(line)
+    assert desk.installed
+
+
+def empty_store(desk: Desk) -> Path:
+    """A slim container: no certificates, and a package manager that could bring them."""
+    store = desk.folder / "store"
+    store.mkdir()
+    (store / "none.pem").touch()
+    desk.monkeypatch.setattr("kedge.trust.system.CA_FILE_CANDIDATES", ())
+    desk.environ |= {"SSL_CERT_FILE": str(store / "none.pem"), "SSL_CERT_DIR": str(store)}
+    desk.words.append("--use-feature=truststore")
+    return store / "none.pem"
+
+
+def test_certificates_are_installed(desk: Desk) -> None:
+    """By a package manager of the test's own: what it is told is what counts."""
+    desk.serves()
+    desk.package_manager = "apt-get"
+    store = empty_store(desk)
+    programs = desk.folder / "programs"
+    programs.mkdir()
+    script = programs / "apt-get"
+    right = desk.pem(desk.root, name="from the package.pem")
+    script.write_text(
+        f"#!/bin/sh\n[ \"$*\" = 'install -y ca-certificates' ] && cp '{right}' '{store}'\n"
+    )
+    script.chmod(0o755)
+    desk.environ["PATH"] = f"{programs}:{desk.environ['PATH']}"
+    remedy = refused(desk).remedies[0]
+    assert remedy.kind is RemedyKind.INSTALL_STORE
+    for line in remedy.commands:
+        desk.paste(line)
+    assert desk.installed
+
+
+def test_an_empty_store_is_done_without(desk: Desk) -> None:
+    desk.serves()
+    desk.certifi_holds(desk.root)
+    empty_store(desk)
+    remedy = refused(desk).remedies[-1]
+    assert remedy.kind is RemedyKind.DROP_SETTING
+    for line in remedy.commands:
+        desk.paste(line)
+    assert desk.installed
+
+
+def refused(desk: Desk) -> Diagnosis:
+    with pytest.raises(TrustError) as failed:
+        load(desk.surroundings.decision, environ=desk.environ)
+    found = diagnose.diagnose(failed.value, desk.surroundings, desk.user)
+    assert found is not None
+    return found
+
+
+def test_plain_http_is_let_pass_last_of_all(desk: Desk) -> None:
+    index = SimpleIndex([wheel("demo", "1.0")])
+    server = desk.stack.enter_context(Server(index))
+    proxy = desk.stack.enter_context(Proxy(names={"index.example": "127.0.0.1"}))
+    desk.url = f"http://index.example:{server.port}/simple/"
+    desk.words += ["--index-url", desk.url, "--proxy", proxy.url]
+    error = InsecureLocationError("plain", url=desk.url)
+    found = diagnose.diagnose(error, desk.surroundings, desk.user)
+    assert found is not None
+    (remedy,) = [each for each in found.remedies if each.commands]
+    assert remedy is found.remedies[-1]
+    assert remedy.risk
+    desk.paste(remedy.commands[0])
+    assert desk.installed
+
+
+# --------------------------------------------------------------------------------------------
+# What the user cannot mend
+
+#: Nothing that he types can help: so nothing is there to be typed.
+HOPELESS = (
+    *("pypi-expired", "old-protocol", "old-protocol-exempt", "old-cipher"),
+    *("client-refused-1.2", "client-refused-1.3"),
+    *("refused", "cut", "silent", "plain-http", "ssh", "dns"),
+    *("alert-40", "alert-name", "alert-internal", "alert-version", "alert-security"),
+    *("alert-unknown-ca", "proxy-403", "proxy-502", "proxy-cut", "proxy-silent", "proxy-ssh"),
+    "proxy-expired",
+)
+#: Nothing but doing without verification, for one host, with its risk.
+AT_A_RISK = (
+    *("rekeyed", "expired", "expired-elsewhere", "expired-intermediate", "not-yet"),
+    *("name", "common-name-only", "wrong-purpose", "wrong-purpose-ca", "not-a-ca"),
+    *("ca-may-not-sign", "path-too-long", "constraints", "critical", "critical-ca"),
+    *("weak-signature", "behind-tls-proxy"),
+)
+ANIMALS = {each.id: each for each in (*zoo.CERTIFICATES, *zoo.HANDSHAKES, *zoo.ROUTES)}
+
+
+@pytest.mark.parametrize("name", [*HOPELESS, *AT_A_RISK])
+def test_what_cannot_be_mended_offers_nothing_that_would(name: str, keeper: Keeper) -> None:
+    url = ANIMALS[name].build(keeper)
+    user = User(words=("install", "-i", url, "demo"))
+    found = diagnose.diagnose_url(url, keeper.surroundings, user)
+    assert found.remedies
+    commands = [each for each in found.remedies if each.commands or each.lasting]
+    assert all(each.kind is RemedyKind.TRUST_HOST and each.risk for each in commands)
+    assert bool(commands) is (name in AT_A_RISK)

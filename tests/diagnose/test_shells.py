@@ -98,6 +98,12 @@ def test_a_command_without_a_variable(shell: Shell, expected: str) -> None:
     assert join(["kedge", "install", "x"], shell, without=["PIP_CERT"]) == expected
 
 
+def test_powershell_runs_a_program_whose_path_is_quoted() -> None:
+    program = ["C:\\Program Files\\Python\\python.exe", "-m", "kedge"]
+    assert join(program, Shell.POWERSHELL).startswith("& 'C:\\Program Files")
+    assert join(["kedge", "a b"], Shell.POWERSHELL) == "kedge 'a b'"
+
+
 @pytest.mark.parametrize(
     ("environ", "platform", "shell"),
     [

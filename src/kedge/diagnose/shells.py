@@ -86,6 +86,8 @@ def join(words: Iterable[str], shell: Shell, *, without: Iterable[str] = ()) -> 
     "env -u PIP_CERT kedge install 'a b'"
     """
     line = " ".join(quote(word, shell) for word in words)
+    if shell is Shell.POWERSHELL and line.startswith("'"):
+        line = f"& {line}"  # or it would be a text, and no program
     unset = list(without)
     if not unset:
         return line
