@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kedge.cli.run import run
 from support import pki
 from support.indexes import SimpleIndex, page_of
 from support.pki import Authority, Certificate
@@ -33,6 +34,7 @@ class Clinic:
     root: Authority
     kedge: Kedge
     stack: ExitStack
+    capsys: pytest.CaptureFixture[str]
     indexes: list[SimpleIndex] = field(default_factory=list)
 
     def serves(
@@ -56,16 +58,24 @@ class Clinic:
         return self.kedge("doctor", *words, environ=environ)
 
     def report(self, *words: str | Path, **environ: str) -> tuple[int, dict[str, Any]]:
-        outcome = self("--json", *words, **environ)
-        assert outcome.code in {0, 1}, outcome
-        return outcome.code, json.loads(outcome.stdout)
+        """The same in this process, which is sooner, as JSON."""
+        line = ["doctor", "--json", *map(str, words)]
+        code = run(line, environ={**self.kedge.environ, **environ})
+        printed = self.capsys.readouterr()
+        assert code in {0, 1}, printed
+        return code, json.loads(printed.out)
 
 
 @pytest.fixture
-def clinic(private_ca: Authority, bundle: Path, clean_environ: dict[str, str]) -> Iterator[Clinic]:
+def clinic(
+    private_ca: Authority,
+    bundle: Path,
+    clean_environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Clinic]:
     environ = {**clean_environ, "PIP_CERT": str(bundle)}
     with ExitStack() as stack:
-        yield Clinic(private_ca, Kedge(environ), stack)
+        yield Clinic(private_ca, Kedge(environ), stack, capsys)
 
 
 def peer(report: dict[str, Any], part: str) -> dict[str, Any]:
@@ -104,12 +114,11 @@ def test_json_names_the_anchor_by_its_fingerprint(clinic: Clinic, private_ca: Au
     assert report["trusted"][0]["setting"] == "PIP_CERT in the environment"
 
 
-def test_a_healthy_host_takes_a_few_handshakes_and_no_waiting(clinic: Clinic) -> None:
+def test_a_healthy_host_takes_a_few_handshakes(clinic: Clinic) -> None:
     server = clinic.index()
-    _, report = clinic.report("-i", f"{server.url}/simple")
+    clinic.report("-i", f"{server.url}/simple")
     # The probe, the choices of anchors (decided, certifi, system, strict), the page and a file.
     assert len(server.handshakes) <= 8
-    assert report["seconds"] < 3
 
 
 # --------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from diagnose import zoo
 from diagnose.zoo import Keeper, sent_with
 from kedge import diagnose
 from kedge.diagnose.checkup import Checkup, Part, Peer, Remark, RemarkCode, remarks_on
@@ -146,6 +147,22 @@ def test_nothing_is_fetched_from_elsewhere(ill: Checkup) -> None:
     assert not re.search(r"url\(|@import", page)
     policies = [attrs.get("http-equiv") for tag, attrs in Reader(page).elements if tag == "meta"]
     assert "Content-Security-Policy" in policies
+
+
+_ANIMALS = {each.id: each for each in (*zoo.CERTIFICATES, *zoo.HANDSHAKES, *zoo.ROUTES)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["name", "missing-aia", "client-1.3", "dns", "proxy-untrusted", "bad-bundle", "plain-portal"],
+)
+def test_whatever_fails_has_its_causes_and_its_way(name: str, keeper: Keeper) -> None:
+    found = checkup(keeper, _ANIMALS[name].build(keeper))
+    text = Reader(render(found)).text
+    for cause in _ANIMALS[name].causes:
+        assert f"{cause.value}:" in text
+    assert "this machine" in text
+    assert ("proxy localhost" in text) is (name == "proxy-untrusted")
 
 
 def test_the_home_folder_is_not_told(keeper: Keeper) -> None:

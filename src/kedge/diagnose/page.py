@@ -161,8 +161,9 @@ def _problem(number: int, group: Sequence[Peer]) -> Html:
         chart.route(diagnosis),
         element("h3", "Why"),
         element("ul", *(_cause(diagnosis))),
-        *_titled("What to do", _remedies(diagnosis.remedies)),
+        # Remedies speak of the certificates "above".
         *_titled("The chain that was presented", chart.chain(diagnosis)),
+        *_titled("What to do", _remedies(diagnosis.remedies)),
         *_titled("Which stores would vouch", chart.stores(diagnosis)),
     )
 
@@ -235,7 +236,7 @@ _MADE_BY = (("kedge ", "kedge"), ("Python ", "python"), ("", "openssl"), ("", "p
 def _footer(checkup: Checkup) -> Iterator[Html]:
     about = checkup.about
     made = ", ".join(f"{name}{about[key]}" for name, key in _MADE_BY if key in about)
-    yield element("p", f"{made}.")
+    yield element("p", f"Made by {made}.")
     yield element(
         "p",
         "There are no credentials in this report. A certificate's SHA-256 fingerprint is to be "

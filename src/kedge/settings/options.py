@@ -631,6 +631,7 @@ LINT: Option[bool] = Option(
     group=EXAMINED,
     commands=_DOCTOR,
     own=True,
+    command_line_only=True,
 )
 JSON: Option[bool] = Option(
     kind=Kind.FLAG,
@@ -640,6 +641,7 @@ JSON: Option[bool] = Option(
     group=EXAMINED,
     commands=_DOCTOR,
     own=True,
+    command_line_only=True,
 )
 HTML: Option[str | None] = Option(
     kind=Kind.VALUE,
@@ -651,6 +653,7 @@ HTML: Option[str | None] = Option(
     group=EXAMINED,
     commands=_DOCTOR,
     own=True,
+    command_line_only=True,
 )
 
 # --------------------------------------------------------------------------------------------
