@@ -104,3 +104,16 @@ def test_what_an_encoding_lacks_is_escaped_and_not_lost() -> None:
     stream = io.TextIOWrapper(raw, encoding="ascii")
     Console(out=stream).result("a/größe.pem")
     assert raw.getvalue() == b"a/gr\\xf6\\xdfe.pem\n"
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_what_others_chose_is_shown_and_not_obeyed(color: bool) -> None:
+    """By stderr and by the log; colours of our own stay."""
+    err = io.StringIO()
+    console = Console(err=err, color=color)
+    console.error("answered 403 \x1b[2J\x07\x9b1A Evil\r\u202e")
+    shown = err.getvalue().replace("\x1b[31;1m", "").replace("\x1b[0m", "")
+    assert shown.strip("\n").isprintable()
+    assert ("\x1b[31;1m" in err.getvalue()) is color
+    console.say("two\nlines\tand a tab")
+    assert err.getvalue().endswith("two\nlines\tand a tab\n")

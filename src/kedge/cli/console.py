@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -112,6 +113,7 @@ class Console:
 
     def say(self, text: str, *, level: int = NORMAL) -> None:
         """A line of narration on stderr, from ``level`` of verbosity on."""
+        text = tamed(text)
         with self._lock:
             if self.verbosity >= level:
                 if self.holder:
@@ -194,6 +196,23 @@ def sentence(text: str) -> str:
     ('The bundle a.pem does not exist.', 'Proceed?')
     """
     return text if text.endswith((".", "?", "!", ":")) else f"{text}."
+
+
+#: What a terminal obeys, but for line ends, tabs, and the five colours above: a server's words, a
+#: file's name or a certificate's may be in what is told.
+_OBEYED = re.compile(
+    r"\x1b(?!\[(?:31;1|33;1|36|1|0)m)"
+    r"|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def tamed(text: str) -> str:
+    """The text without what a terminal would obey.
+
+    >>> tamed("answered 403 \\x1b[2JForbidden")
+    'answered 403 �[2JForbidden'
+    """
+    return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 #: What reads the same without it, where a terminal has no such characters.
