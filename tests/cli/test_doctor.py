@@ -413,6 +413,21 @@ def test_no_server_is_sent_more_than_an_install_would_send(
     assert not any("secret" in str(request.headers) for request in server.requests)
 
 
+def test_a_client_certificate_is_presented_to_the_index(clinic: Clinic, tmp_path: Path) -> None:
+    server = clinic.serves(
+        SimpleIndex([wheel("spam")]), client_ca=clinic.root, client_required=True
+    )
+    words = ("-i", f"{server.url}/simple")
+    code, report = clinic.report(*words)
+    assert code == 1
+    assert causes(peer(report, "index")) == ["client-cert-required"]
+    identity = clinic.root.client().write_identity(tmp_path / "client.pem", password="open")
+    code, report = clinic.report(
+        *words, "--client-cert", identity, PIP_CLIENT_KEY_PASSPHRASE="open"
+    )
+    assert code == 0, report
+
+
 # --------------------------------------------------------------------------------------------
 # --lint
 

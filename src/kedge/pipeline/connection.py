@@ -23,6 +23,7 @@ from kedge.trust.decide import decide
 if TYPE_CHECKING:
     import ssl
 
+    from kedge import trust
     from kedge.pipeline.reporter import Reporter
     from kedge.settings.values import Settings
     from kedge.transport import Challenges, RangedFile, Session
@@ -39,7 +40,8 @@ class Connection:
     It fulfils what the index, the readers of requirements and the downloads ask of a network.
     ``patience`` is for a look that nobody waits long for: that many seconds at most for each
     wait, and one more try (a kept connection may have been closed). ``hints`` are kept of the
-    anchors that vouch, for the next run.
+    anchors that vouch, for the next run. ``identity`` is the client certificate where it is open
+    already: its passphrase is not asked for again.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Connection:
         *,
         index_urls: tuple[Sourced[str], ...],
         patience: float | None = None,
+        identity: trust.ClientCertificate | None = None,
         hints: HintStore | None = None,
     ) -> None:
         self._settings = settings
         self._reporter = reporter
         self._patience = patience
+        self._identity = identity
         self._hints = hints
         self._staged: StagedTrust | None = None
         self._lock = threading.Lock()
@@ -188,7 +192,7 @@ class Connection:
         client: ssl.SSLContext | None = None
         unverified_client: ssl.SSLContext | None = None
         context = trust.make_context(anchors)
-        certificate = client_certificate(
+        certificate = self._identity or client_certificate(
             settings, self._reporter.prompt, abandoned=self._closed.is_set
         )
         if certificate is not None:

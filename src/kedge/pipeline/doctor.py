@@ -111,7 +111,13 @@ def check(
     indexes = (*settings.index_urls(), *settings.each(table.FIND_LINKS))
     with (
         ThreadPoolExecutor(_PARALLEL, "doctor") as threads,
-        Connection(settings, listener, index_urls=indexes, patience=_PATIENCE) as connection,
+        Connection(
+            settings,
+            listener,
+            index_urls=indexes,
+            patience=_PATIENCE,
+            identity=surroundings.client_cert,
+        ) as connection,
     ):
         timer = threading.Timer(_LIMIT, connection.close)
         timer.daemon = True
