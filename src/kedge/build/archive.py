@@ -162,7 +162,7 @@ class _Unpacking:
         self._real = os.path.realpath(destination)
         self._left = max(_ALWAYS_ALLOWED, archive.stat().st_size * _MAX_RATIO)
         self._links: list[tuple[str, Path]] = []
-        mask = os.umask(0)
+        mask = os.umask(0o077)  # reading it means setting it for an instant
         os.umask(mask)
         self._modes = (0o666 & ~mask, 0o777 & ~mask)
 
