@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,10 @@ from diagnose.zoo import Keeper, sent_with
 from kedge import diagnose
 from kedge.diagnose.checkup import Checkup, Part, Peer, Remark, RemarkCode, remarks_on
 from kedge.diagnose.diagnosis import diagnose_url
+from kedge.diagnose.lint import Rules, lint
+from kedge.diagnose.lint_page import render as render_lint
 from kedge.diagnose.page import render
+from kedge.model import StoreKind, TrustSource
 from support import pki
 from support.chromium import Browser
 from support.surroundings import tool
@@ -222,6 +226,45 @@ def test_the_page_in_a_browser(ill: Checkup, tmp_path: Path, browser: Browser) -
             # Nothing sticks out: whoever reads on a telephone does not scroll sideways.
             assert browser.evaluate("document.documentElement.scrollWidth") <= width
             assert violations(browser) == []
+
+
+@pytest.fixture
+def lint_page(tmp_path: Path) -> Path:
+    """Of one sound bundle, and one with every kind of trouble."""
+    root = hostile_root()
+    sound = root.write_pem(tmp_path / "sound.pem")
+    broken = tmp_path / "broken.pem"
+    old = pki.authority("Old", validity=pki.EXPIRED)
+    leaf = root.leaf("x.example", common_name=HOSTILE[:64])
+    broken.write_bytes(root.pem + old.pem + leaf.pem + root.pem + root.key_pem)
+    rules = Rules(environ={}, now=datetime.now(timezone.utc))
+    sources = [
+        lint(TrustSource(StoreKind.BUNDLE, path=str(path)), rules, in_force=path is sound)
+        for path in (sound, broken)
+    ]
+    page = tmp_path / "lint.html"
+    page.write_text(render_lint(sources, {"time": "2026"}, home=str(tmp_path)), "utf-8")
+    return page
+
+
+def test_the_lint_as_a_page(lint_page: Path) -> None:
+    page = lint_page.read_text("utf-8")
+    reader = Reader(page)
+    assert "✕ A certificate bundle is broken" in reader.text
+    for code in ("private-key", "expired", "leaf", "duplicate"):
+        assert f"{code}: " in reader.text
+    assert HOSTILE[:64] in reader.text
+    assert "~/broken.pem" in reader.text
+    assert not {"script", "img"} & {tag for tag, _ in reader.elements}
+
+
+@pytest.mark.tool("chromium")
+def test_the_lint_in_a_browser(lint_page: Path, browser: Browser) -> None:
+    for dark in (False, True):
+        browser.emulate(width=380, dark=dark)
+        assert browser.open(lint_page.as_uri()) == [lint_page.as_uri()]
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 380
+        assert violations(browser) == []
 
 
 @pytest.mark.tool("chromium")

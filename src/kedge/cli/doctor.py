@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 def run(job: Job) -> int:
     """Examine, and tell; 0 where an install would work (or no bundle is broken), else 1."""
     if job.settings.value(table.LINT):
-        if job.settings.is_set(table.HTML):
-            raise UsageError("--html does not go together with --lint.")
         return _lint(job)
     from kedge.pipeline.doctor import check
 
@@ -57,25 +55,29 @@ def run(job: Job) -> int:
         job.console.result(json.dumps(checkup.as_json(found), indent=2, ensure_ascii=False))
     else:
         _print(overview.layout(found, user, verbose=job.console.verbosity > 0), job)
-    target = job.settings.value(table.HTML)
-    if target is not None:
-        _write(target, found, home=job.settings.snapshot.platform.home)
-        job.console.say(f"Wrote {target}")
+    if job.settings.is_set(table.HTML):
+        from kedge.diagnose.page import render
+
+        _write(render(found, home=_home(job)), job)
     return 0 if found.works else 1
 
 
-def _write(target: str, found: checkup.Checkup, *, home: str) -> None:
-    """The page; ``home`` is written ``~`` in it."""
-    from kedge.diagnose.page import render
+def _home(job: Job) -> str:
+    """What is written ``~`` on a page."""
+    return job.settings.snapshot.platform.home
 
-    text = render(found, home=home)
+
+def _write(page: str, job: Job) -> None:
+    """The page, where --html names a file."""
+    target = job.settings.value(table.HTML) or ""
     try:
-        Path(target).write_text(text, encoding="utf-8")
+        Path(target).write_text(page, encoding="utf-8")
     except OSError as exc:
         raise UsageError(
             f"The report {target} cannot be written: {exc.strerror}.",
             hint="Choose another path with --html.",
         ) from exc
+    job.console.say(f"Wrote {target}")
 
 
 def _lint(job: Job) -> int:
@@ -95,6 +97,10 @@ def _lint(job: Job) -> int:
         job.console.result(text)
     else:
         _print(linted.layout(found, verbose=job.console.verbosity > 0), job)
+    if job.settings.is_set(table.HTML):
+        from kedge.diagnose.lint_page import render
+
+        _write(render(found, facts(rules.now), home=_home(job)), job)
     return 1 if any(each.broken for each in found) else 0
 
 

@@ -150,11 +150,11 @@ def _facts(certificate: CertificateFacts, now: datetime) -> Html:
         "dl",
         *(joined(element("dt", name), element("dd", text)) for name, text in rows if text),
         element("dt", "SHA-256"),
-        element("dd", *_pairs(certificate.fingerprint), class_="print"),
+        element("dd", *pairs(certificate.fingerprint), class_="print"),
     )
 
 
-def _pairs(fingerprint: str) -> Iterator[Html]:
+def pairs(fingerprint: str) -> Iterator[Html]:
     """The fingerprint, to be wrapped after a colon and nowhere else."""
     for pair in fingerprint.replace(":", ": ").split():
         yield joined(element("span", pair), element("wbr"))

@@ -35,10 +35,15 @@ def verdict(sources: Sequence[Linted]) -> str:
     return "Nothing is broken."
 
 
+def held(linted: Linted) -> str:
+    """How much is in it."""
+    number = _count(linted.certificates, "certificate")
+    return f"{number}, of which {linted.vouching} can vouch"
+
+
 def _source(linted: Linted, *, verbose: bool) -> Iterator[Line]:
     yield Line("" if linted.in_force else " (not in force)", str(linted.source))
-    held = _count(linted.certificates, "certificate")
-    yield Line(f"{held}, of which {linted.vouching} can vouch", indent=2)
+    yield Line(held(linted), indent=2)
     shown = [each for each in linted.defects if verbose or each.level is not Level.NOTE]
     for defect in shown:
         yield from _defect(defect, linted, verbose=verbose)
@@ -48,9 +53,9 @@ def _source(linted: Linted, *, verbose: bool) -> Iterator[Line]:
 
 
 def _defect(defect: Defect, linted: Linted, *, verbose: bool) -> Iterator[Line]:
-    place = f" ({_place(defect, linted)})" if defect.block else ""
+    where = f" ({place(defect, linted)})" if defect.block else ""
     label = f"{defect.level.value:<9}{defect.flaw.value}: "
-    yield Line(f"{defect.sentence}{place}", label, 2)
+    yield Line(f"{defect.sentence}{where}", label, 2)
     if defect.hint:
         yield Line(defect.hint, indent=11)
     if defect.certificate is not None and verbose:
@@ -58,7 +63,8 @@ def _defect(defect: Defect, linted: Linted, *, verbose: bool) -> Iterator[Line]:
         yield Line(fingerprint, "SHA-256 ", 11, LineKind.FINGERPRINT)
 
 
-def _place(defect: Defect, linted: Linted) -> str:
+def place(defect: Defect, linted: Linted) -> str:
+    """Where in the source it stands."""
     line = f", line {defect.line}" if defect.line else ""
     within = "" if defect.file == linted.source.path else f"{defect.file}, "
     return f"{within}block {defect.block}{line}"

@@ -7,7 +7,7 @@ nothing by colour alone. The user's home folder is written ``~``; credentials ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -25,8 +25,21 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def render(checkup: Checkup, *, home: str = "") -> str:
     """The whole page. ``home`` is the user's home folder, which is not to be told."""
-    works = checkup.works
-    title = "An install would work" if works else "An install would not work"
+    title = "An install would work" if checkup.works else "An install would not work"
+    return document(
+        title, _header(checkup, title), _sections(checkup), made_by(checkup.about), home=home
+    )
+
+
+def document(
+    title: str,
+    header: Iterable[Html],
+    sections: Iterable[Html],
+    footer: Iterable[Html],
+    *,
+    home: str,
+) -> str:
+    """One self-contained page of these parts."""
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -38,9 +51,9 @@ def render(checkup: Checkup, *, home: str = "") -> str:
     )
     body = element(
         "body",
-        element("header", *_header(checkup, title)),
-        element("main", *_sections(checkup)),
-        element("footer", *_footer(checkup)),
+        element("header", *header),
+        element("main", *sections),
+        element("footer", *footer),
     )
     text = f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
     return _without_home(text, home)
@@ -65,7 +78,6 @@ def _without_home(text: str, home: str) -> str:
 def _header(checkup: Checkup, title: str) -> Iterator[Html]:
     yield element("p", "kedge doctor", class_="brand")
     failing = [peer for peer in checkup.peers if not peer.works]
-    mood, mark = ("good", "✓") if checkup.works else ("bad", "✕")
     unverified = any(overview.state(peer) == "ok?" for peer in checkup.peers)
     told = "Every connection that an install needs was made"
     told += ", and not every one was verified." if unverified else " and verified."
@@ -75,14 +87,21 @@ def _header(checkup: Checkup, title: str) -> Iterator[Html]:
         told = f"It would fail at {hosts}: {', '.join(codes)}."
     if not checkup.peers:
         told = "With these settings it connects to nothing."
-    yield element(
-        "div",
-        element("h1", f"{mark} {title} with these settings"),
-        element("p", told),
-        class_=f"verdict {mood}",
-    )
-    moment = checkup.about.get("time", "").replace("T", " ").replace("+00:00", " UTC")
-    yield element("p", f"Examined on {moment}, in {checkup.seconds:.1f} seconds.", class_="soft")
+    yield banner(f"{title} with these settings", told, good=checkup.works)
+    told = f"Examined on {moment_of(checkup.about)}, in {checkup.seconds:.1f} seconds."
+    yield element("p", told, class_="soft")
+
+
+def banner(title: str, told: str, *, good: bool) -> Html:
+    """The verdict, in a box at the top."""
+    mark, mood = ("✓", "good") if good else ("✕", "bad")
+    heading = element("h1", f"{mark} {title}")
+    return element("div", heading, element("p", told), class_=f"verdict {mood}")
+
+
+def moment_of(about: Mapping[str, str]) -> str:
+    """When it was, as people write it."""
+    return about.get("time", "").replace("T", " ").replace("+00:00", " UTC")
 
 
 def _codes(peer: Peer) -> list[str]:
@@ -93,20 +112,21 @@ def _codes(peer: Peer) -> list[str]:
 def _sections(checkup: Checkup) -> Iterator[Html]:
     if checkup.peers:
         rows = (_peer(peer) for peer in checkup.peers)
-        yield _section("asked", "Who was asked", element("ul", *rows, class_="peers"))
-    yield _section("trusted", "What is trusted", *_trusted(checkup))
+        yield section("asked", "Who was asked", element("ul", *rows, class_="peers"))
+    yield section("trusted", "What is trusted", *_trusted(checkup))
     notes = overview.notes(checkup.peers)
     if notes or checkup.warnings:
         told = [f"{', '.join(hosts)}: {remark.sentence}" for remark, hosts in notes]
         items = (element("li", each) for each in (*told, *checkup.warnings))
-        yield _section("notes", "Worth a word", element("ul", *items))
+        yield section("notes", "Worth a word", element("ul", *items))
     for number, group in enumerate(checkup.groups, start=1):
         yield _problem(number, group)
     for number, sound in enumerate(_sound(checkup), start=1):
         yield _soundness(number, sound)
 
 
-def _section(name: str, title: str, *children: Html | None) -> Html:
+def section(name: str, title: str, *children: Html | None) -> Html:
+    """A part of the page under a heading of its own; ``name`` is unique on the page."""
     heading = element("h2", title, id=name)
     return element("section", heading, *children, aria_labelledby=name)
 
@@ -155,7 +175,7 @@ def _problem(number: int, group: Sequence[Peer]) -> Html:
     if diagnosis is None:
         return joined()
     hosts = ", ".join(dict.fromkeys(peer.host for peer in group))
-    return _section(
+    return section(
         f"problem-{number}",
         f"✕ {hosts}: {', '.join(diagnosis.codes)}",
         chart.route(diagnosis),
@@ -221,7 +241,7 @@ def _soundness(number: int, group: Sequence[Peer]) -> Html:
         return joined()
     hosts = ", ".join(dict.fromkeys(peer.host for peer in group))
     mark = "✓" if all(peer.works for peer in group) else "✕"
-    return _section(
+    return section(
         f"sound-{number}",
         f"{mark} {hosts}",
         chart.route(diagnosis),
@@ -233,8 +253,8 @@ def _soundness(number: int, group: Sequence[Peer]) -> Html:
 _MADE_BY = (("kedge ", "kedge"), ("Python ", "python"), ("", "openssl"), ("", "platform"))
 
 
-def _footer(checkup: Checkup) -> Iterator[Html]:
-    about = checkup.about
+def made_by(about: Mapping[str, str]) -> Iterator[Html]:
+    """The footer."""
     made = ", ".join(f"{name}{about[key]}" for name, key in _MADE_BY if key in about)
     yield element("p", f"Made by {made}.")
     yield element(
