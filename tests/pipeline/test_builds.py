@@ -604,6 +604,25 @@ def test_downloading_saves_the_source_itself(shop: Shop, venv: Venv, tmp_path: P
     assert (tmp_path / "saved/spam-1.0.tar.gz").read_bytes() == archive.data
 
 
+def test_two_are_built_at_once(shop: Shop, venv: Venv, tmp_path: Path) -> None:
+    """Each waits for the other: one after the other would not end well."""
+    code = (
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        "    import time\n"
+        f"    marks = [os.path.join({str(tmp_path)!r}, name) for name in ('left', 'right')]\n"
+        f"    open(os.path.join({str(tmp_path)!r}, NAME), 'w').close()\n"
+        "    for _ in range(1200):\n"
+        "        if all(map(os.path.exists, marks)):\n"
+        "            return _wheel(folder, _sources())\n"
+        "        time.sleep(0.05)\n"
+        "    raise SystemExit('alone')\n"
+    )
+    for name in ("left", "right"):
+        shop.offer(as_sdist(name, "1.0", project(name, code=code)))
+    assert shop.run("install", venv, "left", "right") == 0
+    assert venv.versions() == {"left": "1.0", "right": "1.0"}
+
+
 def test_several_are_built_and_all_or_none_installed(shop: Shop, venv: Venv) -> None:
     names = [f"part{number}" for number in range(6)]
     shop.offer(*(as_sdist(name, "1.0", project(name)) for name in names))

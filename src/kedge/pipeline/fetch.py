@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from kedge.pipeline.stores import Stores
     from kedge.resolve import Pin
 
-#: Builds at a time. Most backends use one processor, and some of them all there are.
-_BUILDS = max(1, (os.cpu_count() or 1) // 2)
+#: Builds at a time. Most backends use one processor and wait a lot; some use all there are.
+_BUILDS = min(8, max(2, (os.cpu_count() or 1) // 2))
 
 
 @frozen
