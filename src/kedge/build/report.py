@@ -18,5 +18,8 @@ class BuildReporter:
     def build_output(self, name: str, line: str) -> None:
         """The backend, or something that it started, printed a line."""
 
+    def checking_out(self, repository: str) -> None:
+        """That repository is about to be checked out, or brought up to date; redacted."""
+
     def build_kept(self, folder: str) -> None:
         """``--no-clean``: the folders of the builds are left there."""

@@ -117,6 +117,9 @@ class Narrator(Reporter):
 
     # -- build
 
+    def checking_out(self, repository: str) -> None:
+        self._console.say(f"Checking out {repository}")
+
     def build_prepared(self, name: str) -> None:
         self._console.detail(f"Preparing to build {name}")
 

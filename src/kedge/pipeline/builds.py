@@ -8,6 +8,7 @@ when the first is wanted: most installs have none.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
+    from kedge.build.repository import Repository
     from kedge.build.workshop import Prepared, Sources, Workshop
     from kedge.cache import UnpackedWheel
     from kedge.environment import CoreMetadata, Interpreter
+    from kedge.pipeline.checkouts import Checkouts, Obtained, Where
     from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
     from kedge.pipeline.stores import Stores
@@ -42,7 +45,8 @@ class Wanted:
 
     ``url`` is absolute, with no fragment but ``#subdirectory=``. ``vouched`` is whether ``hashes``
     were given by the user or stated by a verified page. ``expected`` is what its index calls it;
-    a source that was asked for by URL tells itself.
+    a source that was asked for by URL tells itself. Of a repository, ``filename`` is the name that
+    an editable checkout gets.
     """
 
     url: str
@@ -52,6 +56,7 @@ class Wanted:
     size: int | None = None
     vouched: bool = False
     local: Path | None = None
+    repository: Repository | None = None
     subdirectory: str | None = None
     editable: bool = False
     config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
@@ -71,6 +76,7 @@ class Source:
     metadata: CoreMetadata
     text: bytes
     archive: Path | None = None
+    checkout: Path | None = None
     sources: Sources | None = None
     prepared: Prepared | None = None
     wheel: UnpackedWheel | None = None
@@ -115,6 +121,7 @@ class Builds:
         isolated: bool = True,
         check: bool = False,
         keep: bool = False,
+        where: Where,
     ) -> None:
         self._interpreter = interpreter
         self._connection = connection
@@ -128,6 +135,8 @@ class Builds:
         self._known: dict[tuple[str, bool], Source] = {}
         self._folder: Path | None = None
         self._workshop: Workshop | None = None
+        self._where = where
+        self._checkouts: Checkouts | None = None
         #: Set by whoever joins the parts: a build's requirements need all of them.
         self.provisions: MakesProvisions | None = None
 
@@ -147,8 +156,9 @@ class Builds:
 
     def stop(self) -> None:
         """End what is being built."""
-        if self._workshop is not None:
-            self._workshop.stop()
+        for one in (self._workshop, self._checkouts):
+            if one is not None:
+                one.stop()
 
     # -- for one thread
 
@@ -183,14 +193,16 @@ class Builds:
         self._refuse_cycle(wanted, chain)
         if wanted.local is not None and wanted.local.is_dir():
             return self._of_folder(wanted, chain)
+        if wanted.repository is not None:
+            return self._of_repository(wanted, wanted.repository, chain)
         stated = wanted.hashes.get("sha256") if wanted.vouched else None
         if stated is not None:
-            built = self._built(wanted, stated)
+            built = self._built(wanted, stated, _archive_origin(wanted, stated))
             if built is not None:
                 return built
         archive, sha256, lasts = self._obtain(wanted)
         if lasts and sha256 != stated:
-            built = self._built(wanted, sha256)
+            built = self._built(wanted, sha256, _archive_origin(wanted, sha256))
             if built is not None:
                 return built
         return self._of_archive(wanted, chain, archive, sha256, lasts=lasts)
@@ -206,6 +218,50 @@ class Builds:
         )
         sources = self._sources(wanted, _below(wanted.local, wanted))
         return self._by_backend(wanted, chain, origin, sources)
+
+    def _of_repository(self, wanted: Wanted, repository: Repository, chain: Chain) -> Source:
+        """What is built of a commit is remembered where the commit's own name asked for it."""
+        if wanted.editable:
+            return self._of_edited(wanted, repository, chain)
+        if repository.names_commit:
+            commit = repository.revision or ""
+            origin = _repository_origin(wanted, repository, commit)
+            built = self._built(wanted, _commit_digest(repository, commit), origin)
+            if built is not None:
+                return built
+        obtained = self._checkout(repository)
+        commit = obtained.checkout.commit
+        return self._by_backend(
+            wanted,
+            chain,
+            _repository_origin(wanted, repository, commit),
+            self._sources(wanted, _below(obtained.checkout.folder, wanted)),
+            checkout=obtained.checkout.folder,
+            lasts=obtained.lasts,
+            cache_key=self._key(wanted, _commit_digest(repository, commit))
+            if obtained.lasts
+            else None,
+        )
+
+    def _of_edited(self, wanted: Wanted, repository: Repository, chain: Chain) -> Source:
+        passing = self._place("checkout-") / wanted.filename
+        checkout = self._programs().to_edit(repository, wanted.filename, passing)
+        folder = _below(checkout.folder, wanted)
+        origin = DirectUrl(url=folder.as_uri(), directory=True, editable=True)
+        sources = self._sources(wanted, folder)
+        return self._by_backend(wanted, chain, origin, sources, checkout=checkout.folder)
+
+    def _checkout(self, repository: Repository) -> Obtained:
+        return self._programs().obtain(repository, self._place("checkout-") / "repository")
+
+    def checked_out(self, wanted: Wanted) -> Path:
+        """The folder of a described repository, checked out now if its wheel was there already."""
+        source = self.describe(wanted)
+        if source.checkout is None:
+            if wanted.repository is None:
+                raise AssertionError(f"{wanted.shown} is no repository")
+            source.checkout = self._checkout(wanted.repository).checkout.folder
+        return source.checkout
 
     def _of_archive(
         self, wanted: Wanted, chain: Chain, archive: Path, sha256: str, *, lasts: bool
@@ -240,6 +296,7 @@ class Builds:
         sources: Sources,
         *,
         archive: Path | None = None,
+        checkout: Path | None = None,
         lasts: bool = False,
         cache_key: str | None = None,
     ) -> Source:
@@ -256,6 +313,7 @@ class Builds:
             archive=archive,
             sources=sources,
             prepared=prepared,
+            checkout=checkout,
             cache_key=cache_key,
             lasts=lasts and vouched,
         )
@@ -353,7 +411,7 @@ class Builds:
         )
         return path, download.sha256, download.verified or (bool(wanted.hashes) and wanted.vouched)
 
-    def _built(self, wanted: Wanted, sha256: str) -> Source | None:
+    def _built(self, wanted: Wanted, sha256: str, origin: DirectUrl) -> Source | None:
         """The source as its wheel in the cache tells it, where that wheel runs here."""
         if wanted.editable:
             return None
@@ -369,7 +427,7 @@ class Builds:
             return None
         return Source(
             wanted=wanted,
-            origin=_archive_origin(wanted, sha256),
+            origin=origin,
             metadata=metadata,
             text=text,
             wheel=wheel,
@@ -404,6 +462,19 @@ class Builds:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="kedge-build-"))
         return Path(tempfile.mkdtemp(prefix=prefix, dir=self._folder))
+
+    def _programs(self) -> Checkouts:
+        from kedge.pipeline.checkouts import Checkouts
+
+        if self._checkouts is None:
+            self._checkouts = Checkouts(
+                self._connection,
+                self._reporter,
+                self._place("trust-"),
+                environ=self._environ,
+                where=self._where,
+            )
+        return self._checkouts
 
     def _shop(self) -> Workshop:
         from kedge.build.surroundings import for_children
@@ -446,6 +517,21 @@ def _archive_origin(wanted: Wanted, sha256: str) -> DirectUrl:
         archive_hashes={"sha256": sha256},
         subdirectory=wanted.subdirectory,
     )
+
+
+def _repository_origin(wanted: Wanted, repository: Repository, commit: str) -> DirectUrl:
+    return DirectUrl(
+        url=repository.url,
+        vcs=repository.vcs,
+        commit_id=commit,
+        requested_revision=repository.revision,
+        subdirectory=wanted.subdirectory,
+    )
+
+
+def _commit_digest(repository: Repository, commit: str) -> str:
+    """What stands for a commit where an archive has its digest."""
+    return hashlib.sha256(f"{repository.vcs}+{repository.url}@{commit}".encode()).hexdigest()
 
 
 def _static_metadata(folder: Path) -> tuple[CoreMetadata, bytes] | None:

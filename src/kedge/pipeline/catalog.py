@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urldefrag, urlsplit
 
-from kedge.errors import NeedsBuildError, SourceError
+from kedge.errors import NeedsBuildError
 from kedge.index import IndexFile, Link
 from kedge.index.links import filename_of, fragment_hashes
 from kedge.model import Hashes, local_path, redact_url
@@ -111,6 +111,14 @@ class Catalog:
         """The archive of a source, where describing it took fetching it."""
         return self.builds.archive(self._wanted(file)) if not file.is_wheel else None
 
+    def is_repository(self, file: IndexFile) -> bool:
+        """Whether a repository was asked for, of which there is no file."""
+        return self._wanted(file).repository is not None
+
+    def checked_out(self, file: IndexFile) -> Path:
+        """The folder that a repository was checked out into, as a whole."""
+        return self.builds.checked_out(self._wanted(file))
+
     def _is_source_only(self, file: IndexFile) -> bool:
         """Whether the index cannot tell more than the source itself."""
         return (file.url, file.editable) in self._direct or not file.metadata
@@ -135,14 +143,9 @@ class Catalog:
 
 def _wanted_by_url(requested: Direct, local: Path | None) -> Wanted:
     bare = urldefrag(requested.url).url
-    scheme = urlsplit(bare).scheme.lower()
-    if "+" in scheme:
-        raise SourceError(
-            f"{redact_url(bare)} is a repository, and kedge does not check out any yet.",
-            source=redact_url(bare),
-            hint="Check it out yourself, and install the folder.",
-        )
     subdirectory = parse_qs(urlsplit(requested.url).fragment).get("subdirectory", [None])[0]
+    if "+" in urlsplit(bare).scheme:
+        return _wanted_repository(requested, subdirectory)
     hashes = requested.hashes or fragment_hashes(requested.url)
     return Wanted(
         url=f"{bare}#subdirectory={subdirectory}" if subdirectory else bare,
@@ -151,6 +154,23 @@ def _wanted_by_url(requested: Direct, local: Path | None) -> Wanted:
         hashes=hashes,
         vouched=bool(hashes),
         local=local,
+        subdirectory=subdirectory,
+        editable=requested.editable,
+        config_settings=requested.config_settings,
+    )
+
+
+def _wanted_repository(requested: Direct, subdirectory: str | None) -> Wanted:
+    """Its URL goes on without credentials: the repository alone has them."""
+    from kedge.build.repository import parse_repository
+
+    repository = parse_repository(requested.url)
+    bare = str(repository)
+    return Wanted(
+        url=f"{bare}#subdirectory={subdirectory}" if subdirectory else bare,
+        filename=requested.name or repository.folder_name,
+        shown=bare,
+        repository=repository,
         subdirectory=subdirectory,
         editable=requested.editable,
         config_settings=requested.config_settings,

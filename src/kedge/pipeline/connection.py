@@ -161,6 +161,17 @@ class Connection:
                 origins.append(locate(url.value).origin)
         return Configured(frozenset(origins), self._trusted_hosts)
 
+    def refuse_insecure(self, url: str) -> None:
+        """See :meth:`kedge.transport.session.Session.refuse_insecure`."""
+        self.session.refuse_insecure(url)
+
+    def proxy_variables(self) -> dict[str, str]:
+        """The variables that make other programs take the proxies that were decided."""
+        from kedge.transport.proxies import for_programs, read_system_proxies
+
+        options = self._options()
+        return for_programs(options.proxy, options.environ, read_system_proxies())
+
     def exported(self, folder: Path) -> dict[str, str]:
         """The variables that make other programs trust what was decided.
 

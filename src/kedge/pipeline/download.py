@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -72,8 +73,11 @@ def download(settings: Settings, interpreter: Interpreter, reporter: Reporter) -
             resolution = resolve(problem, catalog, reporter)
             reporter.resolved(resolution, time.monotonic() - began)
             save = partial(_save, folder=folder, connection=connection, catalog=catalog)
-            files = [pin for pin in resolution.to_install if not _is_folder(pin, reporter)]
-            saved = fetch_each(save, files, connection.close)
+            pins = [pin for pin in resolution.to_install if not _is_folder(pin, reporter)]
+            repositories = [pin for pin in pins if catalog.is_repository(_file(pin))]
+            packed = [_pack(pin, folder, catalog.checked_out(_file(pin))) for pin in repositories]
+            files = [pin for pin in pins if pin not in repositories]
+            saved = [*packed, *fetch_each(save, files, connection.close)]
         return Downloads(connection.decision, tuple(saved))
 
 
@@ -108,17 +112,31 @@ def _problem(settings: Settings, asked: Asked) -> Problem:
 
 def _is_folder(pin: Pin, reporter: Reporter) -> bool:
     """Whether it is a folder with sources, of which there is no file to save (pip's rule)."""
-    local = pin.file.local if isinstance(pin.file, IndexFile) else None
+    local = _file(pin).local
     if local is None or not local.is_dir():
         return False
     reporter.notice(f"{pin} is in {local}, a folder: there is no file of it to save.")
     return True
 
 
-def _save(pin: Pin, *, folder: Path, connection: Connection, catalog: Catalog) -> Saved:
-    file = pin.file
-    if not isinstance(file, IndexFile):
+def _pack(pin: Pin, folder: Path, checkout: Path) -> Saved:
+    """A repository as a zip file, its own records included: some versions are read from them."""
+    path = folder / f"{pin.name}-{pin.version}.zip"
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        base = Path(place) / path.stem
+        made = shutil.make_archive(str(base), "zip", checkout.parent, checkout.name)
+        Path(made).replace(path)
+    return Saved(pin, path, present=False)
+
+
+def _file(pin: Pin) -> IndexFile:
+    if not isinstance(pin.file, IndexFile):
         raise TypeError(f"{pin} is nothing that can be downloaded")
+    return pin.file
+
+
+def _save(pin: Pin, *, folder: Path, connection: Connection, catalog: Catalog) -> Saved:
+    file = _file(pin)
     path = folder / file.filename
     if path.is_file() and _is_expected(path, pin):
         return Saved(pin, path, present=True)

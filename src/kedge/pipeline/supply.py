@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge.classes import frozen
@@ -15,12 +16,14 @@ from kedge.index import Index, Link
 from kedge.pipeline.asked import refreshed
 from kedge.pipeline.builds import Builds, Chain
 from kedge.pipeline.catalog import Catalog, ConfigSettings
+from kedge.pipeline.checkouts import Where
 from kedge.pipeline.connection import PARALLEL
 from kedge.pipeline.fetch import Wheels
 from kedge.pipeline.provision import Provision
 from kedge.pipeline.stores import Stores
 from kedge.resolve import hashes_by_user
 from kedge.settings import options as table
+from kedge.settings.commands import INSTALL
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -77,6 +80,7 @@ def supply(
             isolated=settings.value(table.BUILD_ISOLATION),
             check=settings.value(table.CHECK_BUILD_DEPENDENCIES),
             keep=settings.value(table.NO_CLEAN),
+            where=_where(settings, interpreter),
         ) as builds,
     ):
         wheels = Wheels(connection, stores, reporter)
@@ -119,6 +123,18 @@ def _link(locked: LockedFile) -> Link:
         filename=locked.filename,
         size=locked.size,
         upload_time=locked.upload_time,
+    )
+
+
+def _where(settings: Settings, interpreter: Interpreter) -> Where:
+    """Editable checkouts go beside the virtual environment's own folders, as pip's."""
+    actions = settings.value(table.EXISTS_ACTION)
+    if settings.command != INSTALL or settings.value(table.DRY_RUN):
+        return Where(src=None)
+    base = interpreter.prefix if interpreter.is_venv else Path.cwd()
+    named = settings.value(table.SRC)
+    return Where(
+        src=Path(named) if named else base / "src", exists_action=actions[0] if actions else ""
     )
 
 

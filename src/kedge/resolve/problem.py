@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 @frozen
 class Direct:
-    """A direct URL, and what stood beside it. ``config_settings`` are for a build backend."""
+    """A direct URL, and what stood beside it: the project's name, if it was written.
+
+    ``config_settings`` are for a build backend.
+    """
 
     url: str
     hashes: Hashes = field(default_factory=Hashes)
     editable: bool = False
+    name: NormalizedName | None = None
     config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 

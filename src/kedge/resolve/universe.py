@@ -286,6 +286,7 @@ class Universe:
                 url,
                 requested.hashes,
                 editable=requested.editable,
+                name=requested.name,
                 config_settings=requested.config_settings,
             )
         key = (url_key(url), wanted.editable)

@@ -801,11 +801,9 @@ SRC: Option[str | None] = Option(
     metavar="DIR",
     default=None,
     path=True,
-    help="Where editable projects are checked out.",
+    help="Where editable projects are checked out: src in the virtual environment, or here.",
     group=BUILDING,
     commands=_RESOLVING,
-    treatment=Treatment.IDLE,
-    reason="only an editable checkout uses it, and kedge makes none yet",
 )
 NO_CLEAN: Option[bool] = Option(
     kind=Kind.FLAG,
@@ -1064,10 +1062,9 @@ EXISTS_ACTION: Option[tuple[str, ...]] = Option(
     metavar="ACTION",
     choices=("s", "i", "w", "b", "a"),
     default=(),
-    help="What to do when a checkout is there already.",
+    help="What to do when something else is where a checkout goes: (s)witch, (i)gnore, (w)ipe, "
+    "(b)ackup, (a)bort.",
     group=GENERAL,
-    treatment=Treatment.IDLE,
-    reason="only a checkout asks, and kedge makes none yet",
 )
 DISABLE_PIP_VERSION_CHECK: Option[bool] = Option(
     kind=Kind.FLAG,

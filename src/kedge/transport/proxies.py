@@ -194,6 +194,25 @@ class ProxyTable:
         return proxy
 
 
+def for_programs(
+    flag: Sourced[str] | None, environ: Mapping[str, str], system: SystemProxies
+) -> dict[str, str]:
+    """The variables that have other programs take the same proxies, by libcurl's names for them.
+
+    Credentials are in them, as they are in the user's own variables.
+    """
+    if flag is not None:
+        address = flag.value.strip()
+        if not address:
+            return {"no_proxy": "*"}
+        return dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), address) | {"no_proxy": ""}
+    found = _proxy_variables(environ)
+    if not found:
+        return {f"{scheme}_proxy": address for scheme, address in system.proxies.items()}
+    # The upper-case names are not every program's: HTTP_PROXY is not libcurl's.
+    return {f"{scheme}_proxy": one.value for scheme, one in found.items()}
+
+
 def keeps_to_this_machine(origin: NetworkOrigin) -> bool:
     """Plain HTTP to loopback is let pass because it never leaves the machine: so no proxy."""
     return origin.scheme == "http" and is_loopback(origin.host)
