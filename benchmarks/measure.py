@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from cases import Case
 from tools import Job, Tool
-
-#: What is timed, in this order, on the same environment and cache.
-CASES = ("cold", "warm", "nothing to do")
 
 
 @dataclass(frozen=True)
@@ -35,22 +33,16 @@ class ToolFailedError(Exception):
     """A tool did not install what it was asked to; the text is what it printed."""
 
 
-def run_cases(
-    tool: Tool, job: Job, folder: Path, environ: Mapping[str, str]
-) -> tuple[list[Sample], dict[str, str]]:
-    """Cold, warm, and with nothing to do; also what was installed, which must not differ."""
-    samples = []
-    installed: dict[str, str] = {}
-    shutil.rmtree(job.cache, ignore_errors=True)
-    for case in CASES:
-        if case != "nothing to do":
-            _fresh(folder)
-        samples.append(_run(tool, case, job, environ))
-        found = _installed(folder)
-        if installed and found != installed:
-            raise ToolFailedError(f"{tool.name} installed something else when {case}.")
-        installed = found
-    return samples, installed
+def run_case(
+    case: Case, tool: Tool, job: Job, folder: Path, environ: Mapping[str, str]
+) -> tuple[Sample, dict[str, str]]:
+    """One turn, and what was installed afterwards, which must not differ between tools."""
+    if case.fresh_cache:
+        shutil.rmtree(job.cache, ignore_errors=True)
+    if case.fresh_environment:
+        _fresh(folder)
+    sample = _run(tool, case, job, environ)
+    return sample, _installed(folder)
 
 
 def _fresh(folder: Path) -> None:
@@ -68,41 +60,49 @@ def _installed(folder: Path) -> dict[str, str]:
     }
 
 
-def _run(tool: Tool, case: str, job: Job, environ: Mapping[str, str]) -> Sample:
+def _run(tool: Tool, case: Case, job: Job, environ: Mapping[str, str]) -> Sample:
+    result = job.cache.parent / "result.json"
+    command = [sys.executable, "-ISE", str(Path(__file__).with_name("timed.py")), str(result)]
     with (job.cache.parent / "output").open("w+") as output:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            tool.command(job), env=dict(environ), stdout=output, stderr=subprocess.STDOUT
+        subprocess.run(
+            [*command, *tool.words(job)],
+            env=dict(environ),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        took = json.loads(result.read_text())
+        if (took.pop("code") != 0) is not case.refused:
             output.seek(0)
-            raise ToolFailedError(f"{tool.name} ({case}):\n{output.read()[-3000:]}")
-    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Sample(tool.name, case, wall, usage.ru_utime + usage.ru_stime, kilobytes / 1024)
+            raise ToolFailedError(f"{tool.name} ({case.name}):\n{output.read()[-3000:]}")
+    return Sample(tool.name, case.name, **took)
 
 
-def table(samples: Iterable[Sample], tools: Sequence[Tool]) -> str:
-    """For each case: median, spread, ratio to the first tool of its kind, CPU time, memory."""
+def table(samples: Iterable[Sample], cases: Sequence[Case], tools: Sequence[Tool]) -> str:
+    """For each case and tool: median, spread, how kedge compares, the goal, CPU time, memory."""
     lines = [
-        "| case | tool | median s | min-max s | ratio | CPU s | MiB |",
-        "|---|---|--:|--:|--:|--:|--:|",
+        "| case | tool | median s | min-max s | kedge takes | goal | CPU s | MiB |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    known = list(samples)
-    for compiles, case in ((kind, case) for kind in (False, True) for case in CASES):
-        base: float | None = None
+    found: dict[tuple[str, str], list[Sample]] = {}
+    for sample in samples:
+        found.setdefault((sample.case, sample.tool), []).append(sample)
+    for case in cases:
         for tool in tools:
-            own = [one for one in known if (one.case, one.tool) == (case, tool.name)]
-            if not own or tool.compiles is not compiles:
-                continue
-            walls = [one.wall for one in own]
-            middle = median(walls)
-            base = base or middle
-            lines.append(
-                f"| {case} | {tool.name} | {middle:.2f} | {min(walls):.2f}-{max(walls):.2f} | "
-                f"{middle / base:.2f} | {median(one.cpu for one in own):.2f} | "
-                f"{median(one.memory for one in own):.0f} |"
-            )
+            own = found.get((case.name, tool.name))
+            ours = "kedge --compile" if tool.compiles else "kedge"
+            if own:
+                lines.append(_row(case, tool, own, found.get((case.name, ours))))
     return "\n".join(lines)
+
+
+def _row(case: Case, tool: Tool, own: Sequence[Sample], ours: Sequence[Sample] | None) -> str:
+    walls = [one.wall for one in own]
+    ratio = median(one.wall for one in ours) / median(walls) if ours else None
+    goals = case.compiled_goals if tool.compiles else case.goals
+    goal = next((f"{each.ratio:g}" for each in goals if each.peer == tool.name), "")
+    return (
+        f"| {case.name} | {tool.name} | {median(walls):.2f} | {min(walls):.2f}-{max(walls):.2f} | "
+        f"{'' if ratio is None else f'{ratio:.2f} x'} | {goal} | "
+        f"{median(one.cpu for one in own):.2f} | {max(one.memory for one in own):.0f} |"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import venv
@@ -13,23 +14,42 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Job:
-    """One install to time. ``cache`` is the tool's own cache folder, perhaps empty."""
+    """One command to time. ``cache`` is the tool's own cache folder, perhaps empty.
+
+    Without ``requests`` the program is only asked for its version.
+    """
 
     python: Path
     index: str
     ca: Path
     cache: Path
     requests: tuple[str, ...]
+    dry_run: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """What every tool is told alike."""
+        return [*(["--dry-run"] if self.dry_run else []), *self.requests]
 
 
 @dataclass(frozen=True)
 class Tool:
-    """``version`` is what the program says of itself. Only what compiles alike is compared."""
+    """``version`` is what the program says of itself, and ``asked`` how. Only what compiles alike
+    is compared. The first tool of all installs nothing: it is Python alone, for comparison.
+    """
 
     name: str
     version: str
-    command: Callable[[Job], list[str]]
+    asked: list[str]
+    command: Callable[[Job], list[str]] | None
     compiles: bool = False
+
+    def words(self, job: Job) -> list[str]:
+        if not job.requests:
+            return self.asked
+        if self.command is None:
+            raise ValueError(f"{self.name} installs nothing")
+        return self.command(job)
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -57,40 +77,46 @@ def peers(cache: Path, *, update: bool) -> Path:
 
 
 def tools(binaries: Path, kedge: str) -> list[Tool]:
-    """Every tool, kedge first in each kind: the others' ratios are to it."""
+    """Every tool, kedge before the others of its kind."""
     pip = [str(binaries / "python"), "-m", "pip"]
     uv = [str(binaries / "uv")]
 
     def with_kedge(*more: str) -> Callable[[Job], list[str]]:
         return lambda job: [
             kedge, "install", "--python", str(job.python), "--index-url", job.index,
-            "--cert", str(job.ca), "--cache-dir", str(job.cache), "--quiet", *more, *job.requests,
+            "--cert", str(job.ca), "--cache-dir", str(job.cache), "--quiet", *more, *job.words,
         ]  # fmt: skip
 
     def with_pip(*more: str) -> Callable[[Job], list[str]]:
         return lambda job: [
             *pip, "--python", str(job.python), "install", "--index-url", job.index,
             "--cert", str(job.ca), "--cache-dir", str(job.cache), "--quiet",
-            "--disable-pip-version-check", *more, *job.requests,
+            "--disable-pip-version-check", *more, *job.words,
         ]  # fmt: skip
 
     def with_uv(*more: str) -> Callable[[Job], list[str]]:
         return lambda job: [
             "env", f"SSL_CERT_FILE={job.ca}", *uv, "pip", "install", "--python", str(job.python),
             "--default-index", job.index, "--cache-dir", str(job.cache), "--quiet",
-            *more, *job.requests,
+            *more, *job.words,
         ]  # fmt: skip
 
-    kedge_version = _says([kedge, "--version"])
-    pip_version = _says([*pip, "--version"])
-    uv_version = _says([*uv, "--version"])
+    python = str(binaries / "python")
+    asked = {"kedge": [kedge, "--version"], "uv": [*uv, "--version"], "pip": [*pip, "--version"]}
+    says = {name: _says(command) for name, command in asked.items()}
+
+    def tool(name: str, command: Callable[[Job], list[str]], *, compiles: bool = False) -> Tool:
+        program = name.split()[0]
+        return Tool(name, says[program], asked[program], command, compiles)
+
     return [
-        Tool("kedge", kedge_version, with_kedge()),
-        Tool("uv", uv_version, with_uv()),
-        Tool("pip --no-compile", pip_version, with_pip("--no-compile")),
-        Tool("kedge --compile", kedge_version, with_kedge("--compile"), compiles=True),
-        Tool("uv --compile-bytecode", uv_version, with_uv("--compile-bytecode"), compiles=True),
-        Tool("pip", pip_version, with_pip(), compiles=True),
+        Tool("python -c pass", f"Python {platform.python_version()}", [python, "-c", "pass"], None),
+        tool("kedge", with_kedge()),
+        tool("uv", with_uv()),
+        tool("pip --no-compile", with_pip("--no-compile")),
+        tool("kedge --compile", with_kedge("--compile"), compiles=True),
+        tool("uv --compile-bytecode", with_uv("--compile-bytecode"), compiles=True),
+        tool("pip", with_pip(), compiles=True),
     ]
 
 
