@@ -165,14 +165,15 @@ class _Collector:
     def _add_recorded(self) -> None:
         distribution = self._distribution
         entries = self._entries()
-        if entries is None:
+        if not entries:
+            # Empty, it would let the metadata go and leave the files: nobody would know of them.
+            what = "it has no RECORD of its files" if entries is None else "its RECORD is empty"
             who = distribution.installer
             hint = "Install it again over itself first: --ignore-installed --no-deps"
             if who and who not in ("pip", "kedge", "uv"):
                 hint = f"Remove it with {who}, which installed it."
             raise InstallError(
-                f"{distribution} cannot be removed: it has no RECORD of its files "
-                f"({distribution.dist_info}).",
+                f"{distribution} cannot be removed: {what} ({distribution.dist_info}).",
                 hint=hint,
             )
         for path in entries:
