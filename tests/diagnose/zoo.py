@@ -391,6 +391,19 @@ def under(**given: Any) -> Callable[[Keeper], str]:
     return build
 
 
+def under_a_stranger(**given: Any) -> Callable[[Keeper], str]:
+    """The same under a root that nobody knows; all of it is sent."""
+
+    def build(keeper: Keeper) -> str:
+        root = pki.authority("Corp Root")
+        issuing = root.intermediate("Corp Issuing", **given)
+        keeper.notes |= {"issuing": issuing, "root": root}
+        leaf = sent_with(issuing.leaf("localhost"), issuing, root)
+        return keeper.serves(root.leaf("localhost"), context=lax_context(leaf))
+
+    return build
+
+
 _SHA1_ALGORITHM = bytes.fromhex("300906072a8648ce3d0401")  # ecdsa-with-SHA1 (RFC 3279, 2.2.3)
 
 
@@ -614,6 +627,17 @@ CERTIFICATES = (
     ),
     Animal("wrong-purpose", trusted_leaf(purposes=(pki.CLIENT_AUTH,)), (Cause.WRONG_PURPOSE,)),
     Animal(
+        "wrong-purpose-untrusted",
+        stranger_leaf(purposes=(pki.CLIENT_AUTH,)),
+        (Cause.UNTRUSTED_ROOT, Cause.WRONG_PURPOSE),
+    ),
+    Animal(
+        "wrong-purpose-expired-untrusted",
+        stranger_leaf(purposes=(pki.CLIENT_AUTH,), validity=pki.EXPIRED),
+        (Cause.UNTRUSTED_ROOT, Cause.EXPIRED, Cause.WRONG_PURPOSE),
+        expired_leaf_date,
+    ),
+    Animal(
         "wrong-purpose-ca",
         under(purposes=(pki.EMAIL_PROTECTION,)),
         (Cause.WRONG_PURPOSE,),
@@ -652,6 +676,21 @@ CERTIFICATES = (
         under(extensions=[unknown_critical()]),
         (Cause.CRITICAL_EXTENSION,),
         names_certificate("issuing"),
+    ),
+    Animal(
+        "constraints-untrusted",
+        under_a_stranger(permitted=(x509.DNSName("corp.example"),)),
+        (Cause.UNTRUSTED_ROOT, Cause.NAME_CONSTRAINTS),
+    ),
+    Animal(
+        "critical-untrusted",
+        stranger_leaf(extensions=[unknown_critical()]),
+        (Cause.UNTRUSTED_ROOT, Cause.CRITICAL_EXTENSION),
+    ),
+    Animal(
+        "ca-expired-untrusted",
+        under_a_stranger(validity=pki.EXPIRED),
+        (Cause.UNTRUSTED_ROOT, Cause.EXPIRED),
     ),
     Animal("weak-key", trusted_leaf(key="rsa-1024"), (Cause.WEAK_KEY,), names_certificate("leaf")),
     Animal("weak-ca-key", under(key="rsa-1024"), (Cause.WEAK_KEY,), names_certificate("issuing")),

@@ -211,15 +211,18 @@ def _name(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _by_code(evidence: Evidence) -> Iterator[Finding]:
-    """What one verify code says by itself; the chain tells which certificate it is about."""
-    code = evidence.code
-    for codes, cause, fits in _CODES:
-        if code in codes:
-            links = evidence.chain.links
-            guilty = next((each for at, each in enumerate(links) if fits(at, each)), None)
-            yield _about(
-                cause, evidence, guilty or _local_or_leaf(evidence, cause), reason=str(code)
-            )
+    """What a verify code says by itself; the chain tells which certificate it is about.
+
+    Behind an unknown issuer there may be more, which shows when that is supposed to be known.
+    """
+    for code in filter(None, (evidence.code, evidence.beyond)):
+        for codes, cause, fits in _CODES:
+            if code in codes:
+                links = evidence.chain.links
+                guilty = next((each for at, each in enumerate(links) if fits(at, each)), None)
+                yield _about(
+                    cause, evidence, guilty or _local_or_leaf(evidence, cause), reason=str(code)
+                )
 
 
 def _local_or_leaf(evidence: Evidence, cause: Cause) -> CertificateFacts | None:

@@ -25,6 +25,7 @@ from kedge.model import (
     TrustDecision,
     TrustSource,
 )
+from kedge.trust.context import supposing_context
 from kedge.trust.trusted import certificate_der
 
 _PARALLEL = 8
@@ -163,6 +164,24 @@ def compare(those: Iterable[Contender], terms: Terms) -> tuple[Verdict, ...]:
             )
         )
     return tuple(replace(found[anchors_of(each)], contender=each) for each in listed)
+
+
+def beyond(terms: Terms, decision: TrustDecision) -> int | None:
+    """OpenSSL's verify code once the top of what was presented is supposed to be trusted.
+
+    What else is wrong shows only then: OpenSSL stops at the first error. ``None`` where nothing
+    is, or where it did not come to a verdict.
+    """
+    top = terms.chain.top
+    if top is None:
+        return None
+    try:
+        context = supposing_context(top.der, strict=decision.strict.value)
+    except ssl.SSLError:
+        return None
+    supposed = Verdict(contender=Contender(Role.ADDED, decision))
+    deadline = Deadline.after(terms.limit)
+    return _shake(supposed, terms.place, deadline, context, terms.proxy_context).verify_code
 
 
 def anchors_of(contender: Contender) -> object:

@@ -113,7 +113,8 @@ class Evidence:
 
     ``now`` is this machine's clock in UTC when the chain was captured, ``server_time`` what the
     peer's ``Date`` header said then. ``verify_code`` is what the failed command met, for where
-    the probe met nothing. ``client_cert`` is the setting of the certificate that was presented,
+    the probe met nothing; ``beyond`` what OpenSSL says once the top of the chain is supposed to be
+    trusted. ``client_cert`` is the setting of the certificate that was presented,
     ``proxy`` the proxy on the way, also where it is the peer itself. ``exempt`` is the
     ``--trusted-host`` by which the server's certificate is not looked at.
     """
@@ -125,6 +126,7 @@ class Evidence:
     now: datetime
     server_time: datetime | None = None
     verify_code: int | None = None
+    beyond: int | None = None
     client_cert: Origin | None = None
     proxy: Proxy | None = None
     neighbours: tuple[Neighbour, ...] = ()

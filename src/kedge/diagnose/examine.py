@@ -14,10 +14,11 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from kedge import trust
+from kedge.diagnose import verify
 from kedge.diagnose.capture import Capture, capture
 from kedge.diagnose.causes import find_causes
 from kedge.diagnose.chain import read_chain
-from kedge.diagnose.comparison import Contender, Role, Terms, compare, contenders
+from kedge.diagnose.comparison import Contender, Role, Terms, beyond, compare, contenders
 from kedge.diagnose.evidence import Evidence, Finding, Neighbour
 from kedge.diagnose.route import Place
 from kedge.errors import TrustError
@@ -185,6 +186,8 @@ def _examine(
     if not evidence.unverified:
         tried = compare(_worth_trying(captured, surroundings.decision, terms), terms)
         evidence = replace(evidence, verdicts=tried)
+    if evidence.code in verify.NO_ANCHOR:
+        evidence = replace(evidence, beyond=beyond(terms, surroundings.decision))
     findings = find_causes(evidence)
     if not findings and _asks_truststore(evidence):
         repeated = (Contender(Role.TRUSTSTORE, surroundings.decision),)

@@ -317,7 +317,7 @@ def _obtain(
             f"{sentences.choice(evidence.knowing)}. The other causes have to go first.",
         )
         return
-    enough = shown <= _UNKNOWN
+    enough = shown <= _UNKNOWN and evidence.beyond is None
     yield Remedy(
         kind=RemedyKind.OBTAIN_ROOT,
         what=f"No store on this machine knows “{name}”: get it from {who}"

@@ -68,6 +68,18 @@ def bridging_context(anchors: Anchors, links: Sequence[bytes]) -> ssl.SSLContext
     return context
 
 
+def supposing_context(certificate: bytes, *, strict: bool) -> ssl.SSLContext:
+    """A context that trusts one certificate (DER) alone, whoever presented it.
+
+    For a diagnosis, to hear from OpenSSL what else is wrong; never for a connection that carries
+    anything. ``ssl.SSLError`` where OpenSSL cannot read it.
+    """
+    context = openssl.new_store()
+    apply_profile(context, strict=strict)
+    openssl.take(context, [Block.of_der(certificate, number=1)])
+    return context
+
+
 def unverified_context(*, client_cert: ClientCertificate | None = None) -> ssl.SSLContext:
     """A context that verifies nothing: for a ``--trusted-host``, never for a proxy.
 
