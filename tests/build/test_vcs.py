@@ -141,6 +141,17 @@ class TestRevisions:
         assert (found.folder / "file").read_text() == "1"
 
 
+def test_over_ssh(stand: Stand, tmp_path: Path) -> None:
+    """A program in place of ssh, which runs on this machine what it was to run on the other."""
+    program, seen = tmp_path / "ssh", tmp_path / "seen"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{seen}\nfor last; do :; done\nexec sh -c "$last"\n')
+    program.chmod(0o755)
+    stand.environ |= {"GIT_SSH_COMMAND": str(program), "GIT_SSH_VARIANT": "ssh"}
+    found = stand.check_out(f"git+ssh://git@forge.test:2222{stand.origin.folder}@v1")
+    assert (found.folder / "file").read_text() == "1"
+    assert "-p 2222 git@forge.test git-upload-pack" in seen.read_text()
+
+
 class TestSubmodules:
     def test_are_there(self, stand: Stand, root: Path) -> None:
         lib = Repo(root / "lib.git")

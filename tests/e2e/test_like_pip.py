@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from support.backends import project, write_project
 from support.both import Question, Verdict, ask_kedge, ask_pip
 from support.wheels import Artifact, wheel
 
@@ -284,6 +285,34 @@ CASES = {
         {"pylock.toml": lock(found("apple", "1.0")), "c.txt": "apple>=2\n"},
         None,
     ),
+    # -- sources
+    "a-folder": Case("./proj", {"proj/": "demo"}, {"demo": "1.0"}),
+    "a-folder-in-a-file-is-relative-to-the-shell": Case(
+        "-r sub/r.txt", {"sub/r.txt": "./proj\n", "proj/": "demo"}, {"demo": "1.0"}
+    ),
+    "an-editable": Case("-e proj", {"proj/": "demo"}, {"demo": "1.0"}),
+    "an-editable-in-a-file": Case(
+        "-r r.txt", {"r.txt": "-e ./proj\n", "proj/": "demo"}, {"demo": "1.0"}
+    ),
+    "a-folder-that-is-no-project": Case("./empty", {"empty/x.txt": ""}),
+    "an-editable-that-is-a-name": Case("-e apple"),
+    "an-editable-as-a-constraint": Case(
+        "apple -c c.txt", {"c.txt": "-e ./proj\n", "proj/": "demo"}
+    ),
+    "a-folder-and-hashes": Case("--require-hashes ./proj", {"proj/": "demo"}),
+    "a-folder-in-a-lock": Case(
+        "-r pylock.toml",
+        {
+            "proj/": "demo",
+            "pylock.toml": 'lock-version = "1.0"\ncreated-by = "test"\n[[packages]]\n'
+            'name = "demo"\ndirectory = {path = "proj"}\n',
+        },
+        {"demo": "1.0"},
+    ),
+    "a-folder-with-a-version-that-a-constraint-excludes": Case(
+        "./proj -c c.txt", {"proj/": "demo", "c.txt": "demo>1\n"}
+    ),
+    "the-same-folder-twice": Case("./proj -e ./proj", {"proj/": "demo"}),
     # -- what else decides
     "only-deps": Case("apple --only-deps", {}, {"banana": "2.0"}),
     "only-deps-of-two": Case("apple banana --only-deps", {}, {}),
@@ -332,6 +361,9 @@ def _write(folder: Path, links: Path, case: Case) -> None:
     for name, text in case.files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            write_project(path, project(str(text)))
+            continue
         if name.endswith(".whl"):
             wheel(path.name.partition("-")[0], "1.0").write(path.parent)
             continue
