@@ -114,6 +114,16 @@ def test_json_names_the_anchor_by_its_fingerprint(clinic: Clinic, private_ca: Au
     assert report["trusted"][0]["setting"] == "PIP_CERT in the environment"
 
 
+def test_json_is_json_whatever_the_terminal_takes(clinic: Clinic, tmp_path: Path) -> None:
+    named = pki.authority("Gesellschaft für “Vertrauen”")
+    file = named.write_pem(tmp_path / "named.pem")
+    server = clinic.index(named.leaf("localhost"))
+    words = ("--json", "-i", f"{server.url}/simple", "--cert", file)
+    outcome = clinic(*words, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    subject = peer(json.loads(outcome.stdout), "index")["diagnosis"]["anchor"]["subject"]
+    assert "CN=Gesellschaft für “Vertrauen”" in subject
+
+
 def test_a_healthy_host_takes_a_few_handshakes(clinic: Clinic) -> None:
     server = clinic.index()
     clinic.report("-i", f"{server.url}/simple")

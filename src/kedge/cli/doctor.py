@@ -52,7 +52,7 @@ def run(job: Job) -> int:
     for warning in found.warnings:
         job.console.warn(warning)
     if job.settings.value(table.JSON):
-        job.console.result(json.dumps(checkup.as_json(found), indent=2, ensure_ascii=False))
+        job.console.result(json.dumps(checkup.as_json(found), indent=2))
     else:
         _print(overview.layout(found, user, verbose=job.console.verbosity > 0), job)
     if job.settings.is_set(table.HTML):
@@ -93,7 +93,7 @@ def _lint(job: Job) -> int:
         for source, in_force in _sources(decision, job.settings.arguments)
     ]
     if job.settings.value(table.JSON):
-        text = json.dumps(linted.as_json(found, strict=strict), indent=2, ensure_ascii=False)
+        text = json.dumps(linted.as_json(found, strict=strict), indent=2)
         job.console.result(text)
     else:
         _print(linted.layout(found, verbose=job.console.verbosity > 0), job)
