@@ -14,7 +14,8 @@ from diagnose import zoo
 from diagnose.command_line import Run, Told, install, runner
 from diagnose.zoo import Animal, Keeper
 from kedge.diagnose.evidence import Cause
-from kedge.model import PYPI_HOSTS, NetworkOrigin
+from kedge.diagnose.remedies import TRUSTSTORE_ISSUES
+from kedge.model import PYPI_HOSTS, NetworkOrigin, Origin, OriginKind, Sourced
 from support import pki
 from support.proxies import Proxy
 
@@ -199,3 +200,23 @@ def test_an_unknown_issuer_of_unrelated_indexes_is_an_interceptor(
         code == "tls-interception"
     )
     assert {request.method for server in keeper.servers for request in server.requests} <= {"HEAD"}
+
+
+@pytest.mark.parametrize("truststore", [True, False])
+def test_what_nothing_explains_says_whom_to_ask(
+    keeper: Keeper, run: Run, monkeypatch: pytest.MonkeyPatch, truststore: bool
+) -> None:
+    """With the flag truststore itself was asked, and refuses it, too."""
+    url = zoo.out_of_all_order(keeper)
+    if truststore:
+        store = keeper.bundle(keeper.notes["root"], name="store.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(store))
+        flag = Origin(OriginKind.COMMAND_LINE, "--use-feature=truststore")
+        keeper.settings = {"truststore": Sourced(True, flag)}
+    told = install(run, keeper, url)
+    assert told.code == 1
+    assert told.causes == ()
+    assert "format error in certificate's notAfter field" in told.stderr
+    assert (TRUSTSTORE_ISSUES in told.stderr) is truststore
+    assert f"-connect localhost:{keeper.servers[0].port}" in told.stderr
+    assert "--trusted-host" not in told.stderr

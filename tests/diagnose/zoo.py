@@ -418,14 +418,38 @@ def weakly_signed(keeper: Keeper) -> str:
 
 
 def signed_with_sha1(certificate: Certificate, issuer: Authority) -> x509.Certificate:
-    tbs = der.read(certificate.certificate.tbs_certificate_bytes)[0]
-    parts = [each.whole for each in tbs.children()]
+    parts = [each.whole for each in _tbs(certificate).children()]
     parts[2] = _SHA1_ALGORITHM  # [0] version, serialNumber, signature (RFC 5280, 4.1)
     signed = der.encode(der.SEQUENCE, b"".join(parts))
     assert isinstance(issuer.key, ec.EllipticCurvePrivateKey)
     signature = issuer.key.sign(signed, ec.ECDSA(hashes.SHA1()))
     whole = signed + _SHA1_ALGORITHM + der.encode(0x03, b"\0" + signature)
     return x509.load_der_x509_certificate(der.encode(der.SEQUENCE, whole))
+
+
+def out_of_all_order(keeper: Keeper) -> str:
+    """An end of its validity that is no moment: OpenSSL refuses it, and no cause is about that."""
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    keeper.notes |= {"root": root}
+    leaf = root.leaf("localhost")
+    parts = [each.whole for each in _tbs(leaf).children()]
+    start, end = der.read(parts[4])[0].children()  # validity (RFC 5280, 4.1)
+    broken = der.encode(end.whole[0], b"99X" + end.content[3:])
+    parts[4] = der.encode(der.SEQUENCE, start.whole + broken)
+    signed = der.encode(der.SEQUENCE, b"".join(parts))
+    assert isinstance(root.key, ec.EllipticCurvePrivateKey)
+    signature = der.encode(0x03, b"\0" + root.key.sign(signed, ec.ECDSA(hashes.SHA256())))
+    raw = der.encode(der.SEQUENCE, signed + parts[2] + signature)
+    path = keeper.folder / "odd.pem"
+    path.write_bytes(pki.pem_block("CERTIFICATE", raw) + leaf.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return keeper.serves(leaf, context=context)
+
+
+def _tbs(certificate: Certificate) -> der.Element:
+    return der.read(certificate.certificate.tbs_certificate_bytes)[0]
 
 
 def expired_anchor(keeper: Keeper) -> str:

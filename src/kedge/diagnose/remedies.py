@@ -554,11 +554,16 @@ TRUSTSTORE_ISSUES = "https://github.com/sethmlarson/truststore/issues"
 
 def _ask(evidence: Evidence) -> Iterator[Remedy]:
     """Nothing explains it: whose it is shows where truststore itself was tried."""
-    again = evidence.verdict(Role.TRUSTSTORE)
-    if again is None:
+    again, decided = evidence.verdict(Role.TRUSTSTORE), evidence.decided
+    if again is None and (decided is None or decided.failure is None):
         return
-    attach = "Attach this report and the certificates that were presented."
-    if again.passed:
+    attach = (
+        "Attach this report and the certificates that were presented: "
+        f"openssl s_client -showcerts -connect {evidence.place.origin.hostport}"
+    )
+    if again is None:
+        what = f"kedge knows no cause for this, and should: please report it. {attach}"
+    elif again.passed:
         what = f"truststore itself accepts it, so this is kedge's fault: please report it. {attach}"
     else:
         what = f"truststore itself refuses it, too: ask at {TRUSTSTORE_ISSUES}. {attach}"
