@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from kedge.build.repository import parse_repository
 from kedge.build.vcs import Checkout, Repositories
 from kedge.errors import BuildError, SourceError
 from support.pki import Authority
+from support.proxies import free_port, program
 from support.repositories import Repo, git_http
 from support.servers import Handler, Request, Response, Server, redirect, with_basic_auth
 
@@ -365,3 +367,56 @@ def test_credentials_that_cannot_be_handed_over(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as refused:
         repositories.check_out(parse_repository("hg+https://me:secret@x.test/a"), tmp_path / "a")
     assert "secret" not in refused.value.message
+
+
+@pytest.mark.tool("hg")
+class TestMercurial:
+    @pytest.fixture
+    def hg(self, tmp_path: Path, clean_environ: dict[str, str]) -> Path:
+        """A repository whose tag ``v1`` is at 1, and its tip at 2."""
+        folder = tmp_path / "hg"
+        folder.mkdir()
+
+        def run(*words: str) -> None:
+            line = ["hg", *words]
+            subprocess.run(line, cwd=folder, env=clean_environ, check=True, capture_output=True)
+
+        run("init")
+        for number in ("1", "2"):
+            (folder / "file").write_text(number)
+            run("commit", "--addremove", "--user", "test", "--message", number)
+            if number == "1":
+                run("tag", "--user", "test", "v1")
+        return folder
+
+    @pytest.mark.parametrize(("revision", "text"), [("", "2"), ("@v1", "1"), ("@0", "1")])
+    def test_a_revision(self, stand: Stand, hg: Path, revision: str, text: str) -> None:
+        found = stand.check_out(f"hg+{hg.as_uri()}{revision}")
+        assert (found.folder / "file").read_text() == text
+        assert (len(found.commit), found.immutable) == (40, False)
+        again = stand.check_out(f"hg+{hg.as_uri()}@{found.commit}")
+        assert (again.commit, again.immutable) == (found.commit, True)
+
+    def test_none_of_that_name(self, stand: Stand, hg: Path) -> None:
+        with pytest.raises(BuildError, match="gone"):
+            stand.check_out(f"hg+{hg.as_uri()}@gone")
+
+    def test_the_decided_trust_counts(
+        self,
+        stand: Stand,
+        hg: Path,
+        private_ca: Authority,
+        bundle: Path,
+        stranger_bundle: Path,
+        tmp_path: Path,
+    ) -> None:
+        identity, port = tmp_path / "identity.pem", free_port()
+        private_ca.leaf("localhost").write_identity(identity)
+        line = ["hg", "--cwd", str(hg), "serve", "--address", "localhost", "--port", str(port)]
+        with program([*line, "--certificate", str(identity)], tmp_path / "hg.log", port):
+            url = f"hg+https://localhost:{port}/"
+            stand.environ["CURL_CA_BUNDLE"] = str(stranger_bundle)
+            with pytest.raises(BuildError):
+                stand.check_out(url)
+            stand.environ["CURL_CA_BUNDLE"] = str(bundle)
+            assert (stand.check_out(url).folder / "file").read_text() == "2"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.indexes import SimpleIndex, files_fetched
-from support.pki import Authority
-from support.servers import Response, Server, tree
+from support.pki import Authority, authority
+from support.proxies import mitmproxy
+from support.servers import Request, Response, Server, tree
 from support.venvs import Kedge, Venv
 from support.wheels import wheel
 
@@ -145,3 +146,44 @@ class TestRefreshing:
             kedge("install", "demo", *words).succeeded()
         assert target.versions() == {"demo": version}
         assert len(files_fetched(server)) == 1
+
+
+@pytest.mark.tool("mitmdump")
+@pytest.mark.parametrize("way", ["--cert", "PIP_CERT", "truststore"])
+def test_files_behind_urls_through_a_proxy_that_asks_who_is_there_and_signs_anew(
+    plain_kedge: Kedge,
+    target: Venv,
+    private_ca: Authority,
+    tmp_path: Path,
+    way: str,
+) -> None:
+    """Requirements, what they include, constraints, and the index that they name."""
+    company = authority("Kedge Test Company Root")
+    pem = company.write_pem(tmp_path / "company.pem")
+    index = SimpleIndex([wheel("apple", "1.0"), wheel("apple", "2.0"), wheel("banana", "1.0")])
+    pages = {
+        "/a/r.txt": b"-r sub/more.txt\n-c limits.txt\nbanana\n",
+        "/a/sub/more.txt": b"apple\n",
+        "/a/limits.txt": b"apple<2\n",
+    }
+    files = tree(pages)
+
+    def both(request: Request) -> Response:
+        return files(request) if request.path.startswith("/a/") else index(request)
+
+    match way:
+        case "--cert":
+            kedge = plain_kedge.having("--cert", pem)
+        case "PIP_CERT":
+            kedge = plain_kedge.having(PIP_CERT=str(pem))
+        case _:
+            kedge = plain_kedge.having("--use-feature=truststore", SSL_CERT_FILE=str(pem))
+    login = ("a.user", "pass word")
+    with (
+        Server(both, certificate=private_ca.leaf("localhost")) as server,
+        mitmproxy(tmp_path / "mitm", company, trusts=private_ca, credentials=login) as proxy,
+    ):
+        words = ("-r", f"{server.url}/a/r.txt", "-i", f"{server.url}/simple/")
+        kedge("install", *words, "--proxy", proxy.authorized_url).succeeded()
+        assert proxy.hosts == {server.hostport}
+    assert target.versions() == {"apple": "1.0", "banana": "1.0"}
