@@ -11,13 +11,14 @@ import pytest
 from cryptography.x509.oid import NameOID
 
 from diagnose import zoo
-from diagnose.command_line import Run, Told, install, runner
+from diagnose.command_line import Run, Told, install, runner, words_of
 from diagnose.zoo import Animal, Keeper
 from kedge.diagnose.evidence import Cause
 from kedge.diagnose.remedies import TRUSTSTORE_ISSUES
 from kedge.model import PYPI_HOSTS, NetworkOrigin, Origin, OriginKind, Sourced
 from support import pki
 from support.proxies import Proxy
+from support.servers import Response
 
 Specifics = Callable[[Keeper], Sequence[str]]
 
@@ -220,3 +221,52 @@ def test_what_nothing_explains_says_whom_to_ask(
     assert (TRUSTSTORE_ISSUES in told.stderr) is truststore
     assert f"-connect localhost:{keeper.servers[0].port}" in told.stderr
     assert "--trusted-host" not in told.stderr
+
+
+COMMANDS_THAT_CONNECT = {
+    "install": ("install", "--target", "out", "-i", "{index}", "demo", "other", "more"),
+    "download": ("download", "-d", "out", "-i", "{index}", "demo", "other", "more"),
+    "requirements": ("install", "--target", "out", "-r", "{host}/requirements.txt"),
+    "constraints": ("install", "--target", "out", "demo", "-c", "{host}/constraints.txt"),
+    "find-links": ("install", "--target", "out", "--no-index", "-f", "{host}/", "demo"),
+    "direct": ("install", "--target", "out", "demo @ {host}/demo-1.0-py3-none-any.whl"),
+    "outdated": ("list", "--outdated", "-i", "{index}"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS_THAT_CONNECT)
+def test_every_command_that_connects_tells_the_same_once(
+    command: str, keeper: Keeper, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(keeper.folder)
+    index = zoo.private_root_presented(keeper)
+    host = index.removesuffix("/simple/")
+    line = [word.format(index=index, host=host) for word in COMMANDS_THAT_CONNECT[command]]
+    told = run(*line)
+    assert told.code == 1
+    assert told.stdout == ""
+    assert told.causes == ("untrusted-root",)
+    assert told.stderr.count("error: ") == 1
+    assert fingerprint(keeper.notes["root"]) in told.stderr
+    assert any("--extra-cert" in each for each in told.commands)
+    refused = [each for each in keeper.servers[0].handshakes if each.problem]
+    assert all(request.method == "HEAD" for request in keeper.servers[0].requests)
+    # Each of the pages that were begun, and each choice of anchors: nothing is tried again.
+    pages = 3 if command in {"install", "download"} else 1
+    assert command == "outdated" or len(refused) <= pages + 3
+
+
+def test_a_bundle_that_is_none_is_told_by_what_only_reads_it(keeper: Keeper, run: Run) -> None:
+    zoo.bad_bundle(keeper)
+    told = run("trust", "show", *words_of(keeper))
+    assert (told.code, told.causes) == (1, ("bad-bundle",))
+    assert "page.pem" in told.stderr
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_a_status_is_no_failure_of_the_connection(status: int, keeper: Keeper, run: Run) -> None:
+    url = zoo.answering(Response(status))(keeper)
+    told = install(run, keeper, url)
+    assert told.code == 1
+    assert told.causes == ()
+    assert "Remedy" not in told.stderr
