@@ -135,6 +135,128 @@ def test_the_key_of_a_pkcs12_is_on_disk_only_encrypted_and_briefly(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), OSError(28, "full"), ssl.SSLError("no")])
+def test_the_key_of_a_pkcs12_is_gone_however_it_ends(
+    ending: BaseException, client: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    path = tmp_path / "client.p12"
+    path.write_bytes(client.pkcs12("secret"))
+
+    class Ending(ssl.SSLContext):
+        def load_cert_chain(self, certfile, keyfile=None, password=None):  # type: ignore[no-untyped-def]
+            assert list(folder.iterdir()) == [Path(certfile)]
+            raise ending
+
+    from kedge.trust.client import load_client_certificate
+
+    with pytest.raises((KeyboardInterrupt, ClientCertificateError)):
+        load_client_certificate(
+            Ending(ssl.PROTOCOL_TLS_CLIENT),
+            ClientCertificate(str(path), ORIGIN, passphrase="secret"),
+        )
+    assert list(folder.iterdir()) == []
+
+
+def test_an_empty_passphrase_is_none(client: Certificate, tmp_path: Path) -> None:
+    """PKCS#12 tells them apart; users do not."""
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    path = tmp_path / "client.p12"
+    path.write_bytes(client.pkcs12())
+    for passphrase in (None, ""):
+        trust.check_client_certificate(ClientCertificate(str(path), ORIGIN, passphrase=passphrase))
+    assert pkcs12.load_key_and_certificates(path.read_bytes(), None)[0] is not None
+
+
+def test_a_server_that_asks_after_the_handshake(
+    client: Certificate, private_ca: Authority, bundle: Path, tmp_path: Path, load: Load
+) -> None:
+    """As Apache does for a part of a site (RFC 8446, section 4.6.2)."""
+    import socket
+    import threading
+
+    from support.pki import server_context
+
+    path = client.write_identity(tmp_path / "client.pem")
+    context = trust.make_context(load(bundle), client_cert=ClientCertificate(str(path), ORIGIN))
+    asking = server_context(private_ca.leaf("localhost"))
+    asking.load_verify_locations(cadata=private_ca.pem.decode())
+    asking.verify_mode = ssl.CERT_REQUIRED
+    asking.post_handshake_auth = True
+    shown: list[bytes | None] = []
+
+    def serve(listener: socket.socket) -> None:
+        connection = asking.wrap_socket(listener.accept()[0], server_side=True)
+        with connection:
+            connection.recv(16)
+            shown.append(connection.getpeercert(binary_form=True))
+            connection.verify_client_post_handshake()
+            connection.sendall(b"who?")
+            connection.recv(16)
+            shown.append(connection.getpeercert(binary_form=True))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        with (
+            socket.create_connection(listener.getsockname(), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secured,
+        ):
+            secured.sendall(b"hello")
+            assert secured.recv(16) == b"who?"
+            secured.sendall(b"me")
+        thread.join(10)
+    assert shown == [None, client.der]
+
+
+class TestAKeyOfItsOwn:
+    KEY = Origin(OriginKind.COMMAND_LINE, "--client-key")
+
+    def refused(self, path: Path, key: Path, **more: str) -> ClientCertificateError:
+        with pytest.raises(ClientCertificateError) as caught:
+            trust.check_client_certificate(
+                ClientCertificate(str(path), ORIGIN, key_path=str(key), key_origin=self.KEY, **more)
+            )
+        return caught.value
+
+    def test_that_is_missing(self, client: Certificate, tmp_path: Path) -> None:
+        error = self.refused(client.write_pem(tmp_path / "c.pem"), tmp_path / "no.key")
+        assert "no.key" in error.message
+        assert "--client-key" in error.message
+        assert "c.pem" not in error.message
+
+    def test_that_is_no_key(self, client: Certificate, tmp_path: Path) -> None:
+        certificate = client.write_pem(tmp_path / "c.pem")
+        error = self.refused(certificate, client.write_pem(tmp_path / "other.pem"))
+        assert "no private key" in error.message
+        assert "other.pem" in error.message
+
+    def test_of_another_certificate(
+        self, client: Certificate, private_ca: Authority, tmp_path: Path
+    ) -> None:
+        (tmp_path / "k.pem").write_bytes(private_ca.client().key_pem)
+        error = self.refused(client.write_pem(tmp_path / "c.pem"), tmp_path / "k.pem")
+        assert "does not belong" in error.message
+
+    def test_beside_a_pkcs12(self, client: Certificate, tmp_path: Path) -> None:
+        (tmp_path / "c.p12").write_bytes(client.pkcs12())
+        (tmp_path / "k.pem").write_bytes(client.key_pem)
+        error = self.refused(tmp_path / "c.p12", tmp_path / "k.pem")
+        assert "PKCS#12" in error.message
+        assert "--client-key" in (error.hint or "")
+
+    @pytest.mark.parametrize("passphrase", ["wrong", "x" * 5000])
+    def test_that_another_passphrase_opens(
+        self, client: Certificate, tmp_path: Path, passphrase: str
+    ) -> None:
+        key = client.write_identity(tmp_path / "k.pem", password="secret")
+        certificate = client.write_pem(tmp_path / "c.pem")
+        assert self.refused(certificate, key, passphrase=passphrase).locked
+
+
 UNUSABLE: dict[str, tuple[Callable[[Certificate, Certificate], bytes], str | None, str]] = {
     "no key": (lambda own, _: own.pem, None, "no private key"),
     "no certificate": (lambda own, _: own.key_pem, None, "no certificate"),

@@ -71,11 +71,10 @@ def load_client_certificate(context: ssl.SSLContext, certificate: ClientCertific
 
     Raises :class:`~kedge.errors.ClientCertificateError`.
     """
-    raw = _read(certificate, certificate.path, certificate.origin)
-    key = raw
+    raw = key = _read("client certificate", certificate.path, certificate.origin)
     if certificate.key_path is not None:
         key_origin = certificate.key_origin or certificate.origin
-        key = _read(certificate, certificate.key_path, key_origin)
+        key = _read("key of the client certificate", certificate.key_path, key_origin)
     # A server may ask only once it knows what is wanted (RFC 8446, 4.6.2), as Apache does for a
     # part of a site; urllib3 lets it, too.
     context.post_handshake_auth = True
@@ -86,11 +85,16 @@ def load_client_certificate(context: ssl.SSLContext, certificate: ClientCertific
         _load_pem(context, certificate)
 
 
-def _read(certificate: ClientCertificate, path: str, origin: Origin) -> bytes:
+def _read(what: str, path: str, origin: Origin) -> bytes:
     try:
         return read_bytes(path)
     except UNREADABLE as exc:
-        raise _refusal(certificate, why(path, exc), hint=f"Correct {origin}.") from exc
+        raise ClientCertificateError(
+            f"The {what} {path}, named by {origin}, {why(path, exc)}",
+            path=path,
+            origin=origin,
+            hint=f"Correct {origin}.",
+        ) from exc
 
 
 def _load_pem(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
