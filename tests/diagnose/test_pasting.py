@@ -224,6 +224,21 @@ def unknown_root(desk: Desk) -> None:
     desk.pem(desk.root, name="company-root.pem")  # as IT handed it out
 
 
+def unknown_root_of_the_same_organisation(desk: Desk) -> None:
+    """The leaf alone is sent, and a root of that organisation is trusted: the issuer may as well
+    be an intermediate of its. The user can mend it all the same."""
+    desk.serves(desk.root.leaf("localhost"))
+    desk.words += ["--cert", desk.pem(desk.wrong, name="first-root.pem")]
+    desk.pem(desk.root, name="company-root.pem")  # as IT handed it out
+
+
+def intermediate_from_the_company(desk: Desk) -> None:
+    issuing = desk.root.intermediate("Corp Issuing")
+    desk.serves(zoo.bare(issuing.leaf("localhost")))
+    desk.words += ["--cert", desk.pem(desk.root, name="right.pem")]
+    desk.pem(issuing, name="company-root.pem")
+
+
 def self_signed(desk: Desk) -> None:
     own = pki.self_signed("localhost")
     desk.serves(own)
@@ -358,6 +373,8 @@ SITUATIONS: tuple[tuple[Callable[[Desk], None], RemedyKind], ...] = (
     (strict_flag, RemedyKind.DROP_STRICT),
     (strict_variable, RemedyKind.DROP_STRICT),
     (unknown_root, RemedyKind.OBTAIN_ROOT),
+    (unknown_root_of_the_same_organisation, RemedyKind.OBTAIN_ROOT),
+    (intermediate_from_the_company, RemedyKind.OBTAIN_ROOT),
     (self_signed, RemedyKind.OBTAIN_ROOT),
     (expired, RemedyKind.TRUST_HOST),
     (client_certificate, RemedyKind.CLIENT_CERTIFICATE),

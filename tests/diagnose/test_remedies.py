@@ -52,6 +52,7 @@ OFFERED = {
     "zscaler": (OBTAIN,),
     "github-self-signed": (OBTAIN,),
     "missing-aia": (RemedyKind.FETCH_ISSUER, TELL, LOWER),
+    "missing-no-aia": (OBTAIN, TELL, LOWER),
     "missing-known": (RemedyKind.ADD_BUNDLE, TELL),
     "rekeyed": (TELL, LOWER),
     "expired": (TELL, LOWER),

@@ -43,6 +43,11 @@ def _day(finding: Finding) -> str:
 
 def _missing(finding: Finding, peer: str) -> str:
     urls = finding.certificate.issuer_urls if finding.certificate else ()
+    if not urls and not finding.certain:  # it may be a root, which is not to be sent
+        return (
+            f"{peer} sends its certificate without the certificate that signed it, "
+            f"“{finding.issuer}”. Unless that is a root, please add it to the server's chain file."
+        )
     where = f", which is to be had from {urls[0]}" if urls else ""
     return (
         f"{peer} sends its certificate without the intermediate that signed it, “{finding.issuer}”"

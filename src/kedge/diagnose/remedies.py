@@ -300,8 +300,6 @@ def _obtain(
         return
     if finding.cause is Cause.SELF_SIGNED and Cause.TLS_INTERCEPTION in shown:
         return
-    if finding.cause is Cause.UNTRUSTED_ROOT and Cause.MISSING_INTERMEDIATE in shown:
-        return
     if decided is not None and decided.unusable is not None:
         return
     certificate = evidence.chain.root or (
@@ -317,10 +315,14 @@ def _obtain(
             f"{sentences.choice(evidence.knowing)}. The other causes have to go first.",
         )
         return
-    enough = shown <= _UNKNOWN and evidence.beyond is None
+    # Where a missing intermediate is told as well, it is one or the other; either can be an anchor.
+    either = Cause.MISSING_INTERMEDIATE in shown
+    enough = shown <= _UNKNOWN | _INCOMPLETE and evidence.beyond is None
     yield Remedy(
         kind=RemedyKind.OBTAIN_ROOT,
-        what=f"No store on this machine knows “{name}”: get it from {who}"
+        what=f"No store on this machine knows “{name}”"
+        + (", be it a root or an intermediate" if either else "")
+        + f": get it from {who}"
         + ("." if enough else "; the other causes have to go, too."),
         first=(
             f"Ask them for the certificate and its SHA-256 fingerprint; save it as {ROOT_FILE}.",
@@ -542,9 +544,14 @@ def _operator(findings: tuple[Finding, ...], evidence: Evidence) -> Iterator[Rem
         return
     peer = evidence.place.origin.hostport
     proxy = any(finding.hop is Hop.PROXY for finding in told)
+    who = f"whoever runs the {'proxy' if proxy else 'server'}"
+    # A missing intermediate that may as well be a root of the user's own.
+    either = {each.cause for each in findings} == _INCOMPLETE
     yield Remedy(
         kind=RemedyKind.TELL_OPERATOR,
-        what=f"Only whoever runs the {'proxy' if proxy else 'server'} can mend this. Send them:",
+        what=f"If it is an intermediate, {who} should send it. Tell them:"
+        if either
+        else f"Only {who} can mend this. Send them:",
         to_operator=" ".join(operators.SENTENCES[each.cause](each, peer) for each in told),
     )
 
