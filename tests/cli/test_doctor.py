@@ -394,6 +394,26 @@ def test_a_server_that_says_nothing_is_not_waited_for(clinic: Clinic) -> None:
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [(Response(delay=8), "timeout"), (Response(hang_up=True), "connection-cut")],
+    ids=["mute", "hangs-up"],
+)
+def test_a_server_that_falls_silent_after_the_handshake(
+    clinic: Clinic, answer: Response, cause: str
+) -> None:
+    """The doctor has a code and a remedy for it, as the install that fails there has."""
+    server = clinic.serves(lambda _: answer)
+    index = f"{server.url}/simple"
+    code, report = clinic.report("-i", index, "--timeout", "2", "--retries", "0")
+    assert code == 1
+    index_peer = peer(report, "index")
+    assert causes(index_peer) == [cause]
+    assert "failed" not in remarks(index_peer)
+    assert not index_peer["diagnosis"]["sound"]
+    assert index_peer["diagnosis"]["remedies"]
+
+
 def test_the_first_remedy_pasted_makes_it_well(
     clinic: Clinic, stranger_ca: Authority, stranger_bundle: Path
 ) -> None:

@@ -190,7 +190,23 @@ def no_index(diagnosis: Diagnosis, error: NotAnIndexError, user: User) -> Diagno
     if evidence is None:
         return diagnosis
     found = Finding(cause=Cause.NOT_AN_INDEX, name=evidence.host, url=error.url)
-    findings = (*diagnosis.findings, found)
+    return _knowing(diagnosis, (found,), evidence, user)
+
+
+def fell_silent(diagnosis: Diagnosis, error: ConnectionFailedError, user: User) -> Diagnosis:
+    """The diagnosis of a sound handshake after which a request failed as the probe's did; nobody
+    is contacted."""
+    evidence = diagnosis.evidence
+    found = tuple(_cut_later(evidence)) if evidence is not None else ()
+    if evidence is None or not found or diagnosis.findings or error.peer != diagnosis.peer:
+        return diagnosis
+    return _knowing(diagnosis, found, evidence, user)
+
+
+def _knowing(
+    diagnosis: Diagnosis, more: tuple[Finding, ...], evidence: Evidence, user: User
+) -> Diagnosis:
+    findings = (*diagnosis.findings, *more)
     remedies = find_remedies(findings, evidence, user)
     return replace(diagnosis, findings=findings, remedies=remedies, sound=False)
 

@@ -20,6 +20,7 @@ from kedge.diagnose.diagnosis import (
     diagnose,
     diagnose_proxy,
     diagnose_url,
+    fell_silent,
     no_index,
 )
 from kedge.diagnose.evidence import Neighbour
@@ -370,6 +371,8 @@ def _with_failure(
     match error:
         case NotAnIndexError():
             return no_index(diagnosis, error, user)
+        case ConnectionFailedError() if error.hop is Hop.SERVER:
+            return fell_silent(diagnosis, error, user)
         case InsecureLocationError() | InsecureRedirectError():
             told = diagnose(error, surroundings, user)
             if told is None:
