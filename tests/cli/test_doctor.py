@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -289,6 +290,35 @@ def test_files_that_want_credentials(clinic: Clinic) -> None:
 def sign_in(_: Request) -> Response:
     form = b"<html><title>Sign in</title><form><input type=password name=p></form></html>"
     return Response(200, form, {"Content-Type": "text/html"})
+
+
+#: Prints the thread that imports requests, then is the doctor.
+_WHO_IMPORTS = """
+import os, sys, threading
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "requests":
+            print(threading.current_thread() is threading.main_thread(), file=sys.stderr)
+
+sys.meta_path.insert(0, Watch())
+from kedge.cli.main import main
+main(["doctor", *sys.argv[1:]], environ=dict(os.environ))
+"""
+
+
+def test_requests_is_imported_before_the_threads_start(clinic: Clinic) -> None:
+    """It sets a filter of warnings then, which another thread's ``catch_warnings`` could undo:
+    urllib3's word on a missing PySocks came through, now and then."""
+    done = subprocess.run(
+        [sys.executable, "-c", _WHO_IMPORTS, f"https://localhost:{free_port()}/simple/"],
+        env=clinic.kedge.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "connection-refused" in done.stdout
+    assert done.stderr.splitlines() == ["True"]
 
 
 def test_a_page_that_is_no_index(clinic: Clinic) -> None:

@@ -105,6 +105,10 @@ def check(
     Raises :class:`~kedge.errors.UsageError` for a word that is no URL, and
     :class:`~kedge.errors.SettingError` for a proxy or a trusted host that cannot be read.
     """
+    # Before any thread: requests silences a warning of urllib3's when it is imported, and a thread
+    # that reads a certificate meanwhile puts the filters back (catch_warnings is the process's).
+    import kedge.transport.session  # noqa: F401
+
     begun = time.monotonic()
     listener = _Listener()
     trusted = TrustedHosts.parse(settings.each(table.TRUSTED_HOST))
