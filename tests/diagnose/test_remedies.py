@@ -38,6 +38,7 @@ from kedge.model import (
     TrustSource,
 )
 from support import pki
+from support.proxies import Proxy
 
 USER = User(words=("install", "x"))
 ANIMALS = {each.id: each for each in (*zoo.CERTIFICATES, *zoo.HANDSHAKES, *zoo.ROUTES)}
@@ -86,6 +87,19 @@ def test_what_is_offered(name: str, keeper: Keeper) -> None:
     url = ANIMALS[name].build(keeper)
     found = diagnose.diagnose_url(url, keeper.surroundings, USER)
     assert tuple(remedy.kind for remedy in found.remedies) == OFFERED[name]
+
+
+@pytest.mark.parametrize(("given", "word"), [("", "wants a user"), ("me:wrong@", "refuses the")])
+def test_a_proxy_that_refuses_a_password_is_not_said_to_want_one(
+    keeper: Keeper, given: str, word: str
+) -> None:
+    proxy = keeper.stack.enter_context(Proxy(credentials=("me", "right")))
+    keeper.uses(proxy.url.replace("://", f"://{given}"))
+    found = diagnose.diagnose_url("https://index.example/simple/", keeper.surroundings, USER)
+    (remedy,) = found.remedies
+    assert remedy.kind is RemedyKind.PROXY_CREDENTIALS
+    assert word in remedy.what
+    assert "wrong" not in "\n".join(diagnose.lines(found))
 
 
 def test_no_command_is_offered_that_would_not_do(keeper: Keeper) -> None:

@@ -493,10 +493,12 @@ def _mend_proxy(finding: Finding, evidence: Evidence, user: User) -> Iterator[Re
     match finding.cause:
         case Cause.PROXY_AUTH:
             address = f"{proxy.scheme}://{PLACEHOLDER}@{hostport}"
+            what = "wants a user name and a password: put them into its address"
+            if proxy.username is not None:
+                what = "refuses the user name and the password in its address: put the right ones"
             yield Remedy(
                 kind=RemedyKind.PROXY_CREDENTIALS,
-                what=f"The proxy {hostport} wants a user name and a password: put them into its "
-                f"address ({proxy.setting}).",
+                what=f"The proxy {hostport} {what} ({proxy.setting}).",
                 first=("Put your own in the place of USER and PASSWORD, percent-encoded.",),
                 commands=(command(user, plain.adding("--proxy", address).words),),
             )
