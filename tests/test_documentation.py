@@ -14,7 +14,7 @@ import pytest
 
 from diagnose import specimens
 from kedge.cli.help import help_on
-from kedge.diagnose import Cause, page, pages
+from kedge.diagnose import Cause, cause_page, pages
 from kedge.settings.words import read_words
 from support import surroundings
 
@@ -49,7 +49,7 @@ def test_every_cause_has_a_page_and_a_row() -> None:
 def test_a_page_is_the_one_that_kedge_ships_and_its_anchor_is_the_code(cause: Cause) -> None:
     made = generator()
     text = text_of(cause)
-    assert text == made.compose(page(cause).text, made.example_of(text))
+    assert text == made.compose(cause_page(cause).text, made.example_of(text))
     assert text.startswith(f"# {cause.value}\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -46,3 +47,11 @@ def test_no_flag_means_two_things_to_one_command() -> None:
             flag for option in OPTIONS if option.taken_by(command.name) for flag in option.all_flags
         ]
         assert len(flags) == len(set(flags)), command.name
+
+
+@pytest.mark.parametrize("package", ["kedge.trust", "kedge.diagnose"])
+def test_no_name_that_is_imported_late_is_a_modules_too(package: str) -> None:
+    """Once the module of that name is imported, the package's attribute is the module."""
+    found = importlib.import_module(package)
+    modules = {path.stem for path in Path(found.__path__[0]).glob("*.py")}
+    assert not modules & set(vars(found)["_MODULES"])

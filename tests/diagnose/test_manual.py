@@ -6,7 +6,7 @@ from importlib import resources
 
 import pytest
 
-from kedge.diagnose import Cause, page, pages
+from kedge.diagnose import Cause, cause_page, pages
 
 every_cause = pytest.mark.parametrize(
     "cause", [pytest.param(each, id=each.value) for each in Cause]
@@ -22,7 +22,7 @@ def test_every_cause_has_its_page_and_there_are_no_others() -> None:
 
 @every_cause
 def test_a_page_says_what_and_who_and_then_symptom_cause_remedy(cause: Cause) -> None:
-    found = page(cause)
+    found = cause_page(cause)
     headings = [row for row in found.text.splitlines() if row.startswith("#")]
     assert headings == [f"# {cause.value}", "## Symptom", "## Cause", "## Remedy"]
     for sentence in (found.summary, found.mends):
@@ -34,6 +34,6 @@ def test_a_page_says_what_and_who_and_then_symptom_cause_remedy(cause: Cause) ->
 @every_cause
 def test_a_page_fits_a_terminal(cause: Cause) -> None:
     """Commands apart, which are pasted; kedge puts two columns before each row."""
-    text = page(cause).text
+    text = cause_page(cause).text
     assert all(len(row) <= 78 for row in text.splitlines() if not row.startswith("    $ "))
     assert len(text.splitlines()) < 60

@@ -83,7 +83,12 @@ def case(lay: Lay) -> Lay:
 @case
 def sound(ground: Ground) -> None:
     ground.sound()
-    ground.write({"demo/mine.txt": "mine", "demo/__pycache__/__init__.cpython-311.pyc": "x"})
+    ground.write(
+        {
+            "demo/mine.txt": "mine",
+            f"demo/__pycache__/__init__.{sys.implementation.cache_tag}.pyc": "x",
+        }
+    )
 
 
 @case

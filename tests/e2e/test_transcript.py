@@ -159,7 +159,7 @@ def two_indexes_and_netrc(world: World, folder: Path) -> Run:
     return Run(
         words,
         ["index", "second", "files", "elsewhere"],
-        netrc=f'machine 127.0.0.2 login {secret.user} password "{secret.password}"\n',
+        netrc=f"machine 127.0.0.2 login {secret.user} password {secret.password}\n",
         configured=["index", "second"],
     )
 
@@ -181,7 +181,7 @@ def the_default_of_netrc(world: World, folder: Path) -> Run:
     return Run(
         ["apple", "-i", world.url("index", "/simple/")],
         ["index", "elsewhere"],
-        netrc=f'default login {secret.user} password "{secret.password}"\n',
+        netrc=f"default login {secret.user} password {secret.password}\n",
     )
 
 

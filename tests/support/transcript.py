@@ -37,8 +37,8 @@ class Secret:
 
 
 def secret_of(owner: str) -> Secret:
-    """Told apart from any other, and not spelled in a URL as it is."""
-    return Secret(owner, f"user-of-{owner}", f"pa:ss/of {owner}!")
+    """Told apart from any other, not spelled in a URL as it is; any Python's netrc reads it."""
+    return Secret(owner, f"user-of-{owner}", f"pa:ss/of+{owner}!")
 
 
 @dataclass

@@ -22,13 +22,13 @@ def help_on(topic: str | None) -> str:
     """The text for one word, or for none; raises ``UsageError`` for a word that says nothing."""
     if topic is None or find_command(topic) is not None:
         return format_help(topic)
-    from kedge.diagnose import Cause, page
+    from kedge.diagnose import Cause, cause_page
 
     if topic == CAUSES:
         return _list_of_causes()
     known = {cause.value: cause for cause in Cause}
     if topic in known:
-        return _as_text(page(known[topic]).text)
+        return _as_text(cause_page(known[topic]).text)
     names = [*known, *(command.name for command in COMMANDS), CAUSES]
     near = get_close_matches(topic, names, n=1)
     where = "kedge --help lists the commands, kedge help causes why a connection can fail."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kedge.diagnose.diagnosis import diagnose, diagnose_url
     from kedge.diagnose.evidence import Cause, Finding, Neighbour
     from kedge.diagnose.examine import Surroundings
-    from kedge.diagnose.manual import Page, page, pages
+    from kedge.diagnose.manual import Page, cause_page, pages
     from kedge.diagnose.remedies import Remedy, RemedyKind
     from kedge.diagnose.report import Diagnosis, as_json
     from kedge.diagnose.shells import Shell, decide_shell
@@ -42,12 +42,12 @@ __all__ = [
     "Surroundings",
     "User",
     "as_json",
+    "cause_page",
     "decide_shell",
     "diagnose",
     "diagnose_url",
     "layout",
     "lines",
-    "page",
     "pages",
 ]
 
@@ -60,7 +60,7 @@ _MODULES = {
     "diagnose_url": "diagnosis",
     "Surroundings": "examine",
     "Page": "manual",
-    "page": "manual",
+    "cause_page": "manual",
     "pages": "manual",
     "Remedy": "remedies",
     "RemedyKind": "remedies",

@@ -24,7 +24,7 @@ class Page:
     text: str
 
 
-def page(cause: Cause) -> Page:
+def cause_page(cause: Cause) -> Page:
     """The page about that cause."""
     file = resources.files("kedge.diagnose").joinpath(f"pages/{cause.value}.md")
     text = file.read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def page(cause: Cause) -> Page:
 
 def pages() -> tuple[Page, ...]:
     """All of them, in the order of the causes."""
-    return tuple(page(cause) for cause in Cause)
+    return tuple(cause_page(cause) for cause in Cause)
 
 
 def _one_line(paragraph: str) -> str:
