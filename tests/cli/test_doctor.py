@@ -337,6 +337,25 @@ def test_an_address_with_nothing_there(clinic: Clinic) -> None:
     assert set(remarks(peer(report, "index"))) == {"no-page"}
 
 
+def test_a_page_for_everybody_is_no_index_to_install_from(clinic: Clinic) -> None:
+    """Whatever is asked for, there is a page, and nothing on it."""
+    server = clinic.serves(
+        lambda request: Response(200, b"<html>welcome</html>", {"Content-Type": "text/html"})
+    )
+    code, report = clinic.report("-i", f"{server.url}/simple")
+    assert code == 1
+    assert set(remarks(peer(report, "index"))) == {"no-page"}
+
+
+def test_a_page_with_no_folder_to_be_in_is_refused_at_once(clinic: Clinic, tmp_path: Path) -> None:
+    server = clinic.index()
+    seen = len(server.requests)
+    target = tmp_path / "absent" / "report.html"
+    done = clinic("-i", f"{server.url}/simple", "--html", target)
+    assert done.code == 2
+    assert len(server.requests) == seen
+
+
 def test_a_redirect_to_a_host_that_nobody_knows(clinic: Clinic, stranger_ca: Authority) -> None:
     strange = clinic.serves(SimpleIndex([wheel("spam")]), stranger_ca.leaf("localhost"))
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from kedge import trust
 from kedge.cli.console import Console, columns_of, wants_color
 from kedge.cli.diagnosis import surroundings_of, user_of
+from kedge.cli.install import refuse_unwritable
 from kedge.cli.wrapping import shown
 from kedge.diagnose import checkup, overview
 from kedge.diagnose.comparison import named_bundles
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 def run(job: Job) -> int:
     """Examine, and tell; 0 where an install would work (or no bundle is broken), else 1."""
+    if page := job.settings.value(table.HTML):
+        refuse_unwritable(Path(page))
     if job.settings.value(table.LINT):
         return _lint(job)
     from kedge.pipeline.doctor import check

@@ -28,7 +28,7 @@ def run(job: Job) -> int:
     narrator = Narrator(console, progress=settings.value(table.PROGRESS_BAR))
     report_to = settings.value(table.REPORT)
     if report_to not in (None, "-"):
-        _refuse_unwritable(Path(report_to or ""))
+        refuse_unwritable(Path(report_to or ""))
     try:
         outcome = install(settings, job.choice, job.interpreter, narrator)
     finally:
@@ -66,7 +66,8 @@ def refuse_nowhere() -> None:
         ) from exc
 
 
-def _refuse_unwritable(path: Path) -> None:
+def refuse_unwritable(path: Path) -> None:
+    """Raise a ``UsageError`` for a report with no folder to be in, before any work is done."""
     if not path.absolute().parent.is_dir():
         raise UsageError(f"The report cannot be written: there is no folder {path.parent}.")
 

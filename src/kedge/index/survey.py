@@ -39,7 +39,8 @@ class Listings(Protocol):
 
 @frozen
 class Survey:
-    """The links that were found, and in words what was read. ``absent``: there was no page."""
+    """The links that were found, and in words what was read. ``absent``: there is nothing to
+    install."""
 
     links: tuple[Link, ...]
     read: str
@@ -93,8 +94,8 @@ def _index(place: Place, pages: PageFetcher, listings: Listings) -> Survey:
     if fetched is not None and fetched.page.links:
         return _project(USUAL, fetched.page.links)
     names = _projects(f"{place.url.rstrip('/')}/", listings)
-    if names is None:
-        return Survey((), "it lists no projects", absent=fetched is None)
+    if not names:  # a page for everybody, which is no index, looks like an empty one
+        return Survey((), "it lists no projects", absent=True)
     for name in names[:_TRIES]:
         fetched = pages.remote(place.project_url(name))
         if fetched is not None and fetched.page.links:
