@@ -29,7 +29,11 @@ def program(*, launched_as_module: bool = False) -> int:
         # takes a tenth of a run that finds nothing to do, most of it while modules are imported.
         gc.set_threshold(50_000, 20, 20)
         end_tidily_on_signals()
-    return main(argv, environ=os.environ, launched_as_module=launched_as_module)
+    code = main(argv, environ=os.environ, launched_as_module=launched_as_module)
+    # What is left goes with the process: a last collection costs time, and CPython 3.12.1 crashes
+    # in it after keyring was imported.
+    gc.freeze()
+    return code
 
 
 def main(
