@@ -420,3 +420,34 @@ class TestMercurial:
                 stand.check_out(url)
             stand.environ["CURL_CA_BUNDLE"] = str(bundle)
             assert (stand.check_out(url).folder / "file").read_text() == "2"
+
+
+@pytest.mark.tool("svn")
+class TestSubversion:
+    @pytest.fixture
+    def url(self, tmp_path: Path, clean_environ: dict[str, str]) -> str:
+        """A folder of a repository, at 1 in its first revision and at 2 in its second."""
+        folder = tmp_path / "work"
+        store = tmp_path / "store"
+
+        def run(*words: str) -> None:
+            subprocess.run(words, cwd=tmp_path, env=clean_environ, check=True, capture_output=True)
+
+        run("svnadmin", "create", str(store))
+        run("svn", "checkout", store.as_uri(), str(folder))
+        (folder / "trunk").mkdir()
+        for number in ("1", "2"):
+            (folder / "trunk" / "file").write_text(number)
+            run("svn", "add", "--force", str(folder / "trunk"))
+            run("svn", "commit", "--message", number, str(folder))
+        return f"{store.as_uri()}/trunk"
+
+    @pytest.mark.parametrize(("revision", "text"), [("", "2"), ("@1", "1")])
+    def test_a_revision(self, stand: Stand, url: str, revision: str, text: str) -> None:
+        found = stand.check_out(f"svn+{url}{revision}")
+        assert (found.folder / "file").read_text() == text
+        assert (found.commit, found.immutable) == (text, False)
+
+    def test_none_of_that_number(self, stand: Stand, url: str) -> None:
+        with pytest.raises(BuildError, match="svn"):
+            stand.check_out(f"svn+{url}@99")

@@ -10,7 +10,7 @@ from environment.distributions import dist_info, git, project
 from kedge.environment.freeze import Locate, freeze
 from kedge.environment.installed import installed
 from kedge.environment.repository import (
-    GitMissing,
+    ProgramMissing,
     Repository,
     RepositoryUnreadable,
     repository_of,
@@ -69,7 +69,7 @@ def test_a_folder_without_one(tmp_path: Path) -> None:
 def test_without_git_a_repository_is_not_taken_for_none(tmp_path: Path) -> None:
     made = project(tmp_path / "p")
     (made / ".git").mkdir()
-    with pytest.raises(GitMissing):
+    with pytest.raises(ProgramMissing):
         repository_of(made, environ={"PATH": str(tmp_path)})
 
 
@@ -150,7 +150,7 @@ def refusing(error: Exception) -> Locate:
 
 def test_an_editable_project_whose_version_is_not_known(tmp_path: Path) -> None:
     location = tmp_path / "project"
-    lines, told = frozen(tmp_path, refusing(GitMissing("no git")))
+    lines, told = frozen(tmp_path, refusing(ProgramMissing("no git")))
     assert lines == [f"-e {location}"]
     assert len(told) == 1
     assert "no git" in told[0]
@@ -170,3 +170,55 @@ def test_an_editable_project_in_a_repository(tmp_path: Path) -> None:
     lines, told = frozen(tmp_path, lambda _: repository)
     assert lines == ["-e git+git://example.org/a@c0#egg=My_Demo&subdirectory=b/c"]
     assert told == []
+
+
+# --------------------------------------------------------------------------------------------
+# The other programs, beside pip
+
+
+def run(*command: str, folder: Path) -> None:
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.tool("hg")
+def test_a_mercurial_clone(tmp_path: Path) -> None:
+    origin = project(tmp_path / "origin")
+    project(origin / "libs")
+    run("hg", "init", folder=origin)
+    run("hg", "commit", "--addremove", "--message", "one", "--user", "x", folder=origin)
+    clone = tmp_path / "clone"
+    run("hg", "clone", str(origin), str(clone), folder=tmp_path)
+    node = subprocess.check_output(["hg", "parents", "--template={node}"], cwd=origin, text=True)
+    found = repository_of(clone / "libs", environ=os.environ)
+    assert found == Repository(str(origin), node, "libs", vcs="hg")
+    lines, _ = frozen(tmp_path, lambda _: found)
+    assert lines == [f"-e hg+{origin.as_uri()}@{node}#egg=My_Demo&subdirectory=libs"]
+    alone = repository_of(origin, environ=os.environ)
+    assert alone is not None
+    lines, _ = frozen(tmp_path / "second", lambda _: alone)
+    assert lines[0] == "# Editable Mercurial install with no remote (My-Demo==1.0)"
+
+
+@pytest.mark.tool("svn")
+def test_a_subversion_checkout(tmp_path: Path) -> None:
+    run("svnadmin", "create", str(tmp_path / "store"), folder=tmp_path)
+    url = (tmp_path / "store").as_uri()
+    checkout = tmp_path / "checkout"
+    run("svn", "checkout", url, str(checkout), folder=tmp_path)
+    below = project(checkout / "libs")
+    run("svn", "add", "libs", folder=checkout)
+    run("svn", "commit", "--message", "one", folder=checkout)
+    run("svn", "update", folder=checkout)
+    found = repository_of(below, environ=os.environ)
+    assert found == Repository(f"{url}/libs", "1", None, vcs="svn")
+    lines, _ = frozen(tmp_path, lambda _: found)
+    assert lines == [f"-e svn+{url}/libs@1#egg=My_Demo"]
+
+
+def test_the_innermost_repository_counts(tmp_path: Path) -> None:
+    outer = project(tmp_path / "outer")
+    (outer / ".git").mkdir()
+    inner = project(outer / "inner")
+    (inner / ".bzr").mkdir()
+    with pytest.raises(ProgramMissing, match="bzr"):
+        repository_of(inner, environ={"PATH": str(tmp_path)})

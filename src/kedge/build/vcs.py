@@ -186,6 +186,7 @@ class _Other:
         trust = [f"-Ossl.ca_certs={self._bundle}"] if self._bundle else []
         wanted = [f"--revision={revision}"] if revision else []
         what = ("--lightweight", "--quiet", *wanted, "--", url, str(self._folder))
+        self._folder.parent.mkdir(parents=True, exist_ok=True)  # the others make it themselves
         self._do("bzr", "checkout", *trust, *what)
         commit = self._last("bzr", "revno", pattern=r"[\d.]+")
         return Checkout(folder=self._folder, commit=commit, immutable=False)

@@ -14,7 +14,12 @@ from urllib.parse import quote
 
 from kedge.environment.direct_url import reference
 from kedge.environment.installed import InstalledDistribution
-from kedge.environment.repository import GitMissing, Repository, RepositoryUnreadable
+from kedge.environment.repository import (
+    NAMES,
+    ProgramMissing,
+    Repository,
+    RepositoryUnreadable,
+)
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -76,7 +81,7 @@ def _editable(
     location = os.path.normcase(os.path.abspath(project))  # noqa: PTH100 - links are kept
     try:
         repository = locate(Path(location))
-    except (GitMissing, RepositoryUnreadable) as exc:
+    except (ProgramMissing, RepositoryUnreadable) as exc:
         warn(f"The version of the editable project in {location} is not known: {exc}.")
         if isinstance(exc, RepositoryUnreadable):
             yield "## !! Could not determine repository location"
@@ -93,15 +98,15 @@ def _why_no_reference(repository: Repository | None, display: str) -> Iterator[s
     if repository is None:
         yield f"# Editable install with no version control ({display})"
     elif repository.remote is None:
-        yield f"# Editable Git install with no remote ({display})"
+        yield f"# Editable {NAMES[repository.vcs]} install with no remote ({display})"
     else:
         problem = "either a deleted local remote or invalid URI"
-        yield f"# Editable Git install ({display}) with {problem}:"
+        yield f"# Editable {NAMES[repository.vcs]} install ({display}) with {problem}:"
         yield f"# '{repository.remote}'"
 
 
 def _vcs_reference(repository: Repository, url: str, name: str) -> str:
-    line = f"git+{url}@{quote(repository.commit, '/')}#egg={name.replace('-', '_')}"
+    line = f"{repository.vcs}+{url}@{quote(repository.commit, '/')}#egg={name.replace('-', '_')}"
     return f"{line}&subdirectory={repository.subdirectory}" if repository.subdirectory else line
 
 

@@ -1,7 +1,7 @@
-"""The Git repository that a project's folder lies in: where it came from, at which commit.
+"""The repository that a project's folder lies in: where it came from, at which revision.
 
-The one place of this layer that starts git, and only to read. It decides nothing about how an
-installation is written down (:mod:`kedge.environment.freeze` does).
+The one place of this layer that starts git, Mercurial, Subversion or Bazaar, and only to read. It
+decides nothing about how an installation is written down (:mod:`kedge.environment.freeze` does).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,17 +18,22 @@ from kedge.classes import frozen
 _SCP = re.compile(r"(\w+@)?([\w.-]+):(?!/)(.+)")
 
 
+#: The programs, in the order in which they are looked for, and the names of what they make.
+NAMES = {"git": "Git", "hg": "Mercurial", "svn": "Subversion", "bzr": "Bazaar"}
+
+
 @frozen
 class Repository:
-    """``remote`` is as git has it, without a password, and ``None`` when there is none.
+    """``remote`` is as the program has it, without a password, and ``None`` when there is none.
 
     ``commit`` may be empty only where there is no remote. ``subdirectory`` is the project's folder
-    below the repository's, ``None`` at its top.
+    below the repository's, ``None`` at its top and where the remote names the folder itself.
     """
 
     remote: str | None
     commit: str
     subdirectory: str | None
+    vcs: str = "git"
 
     @property
     def url(self) -> str | None:
@@ -46,24 +51,31 @@ class Repository:
         return f"ssh://{match[1] or ''}{match[2]}/{match[3]}" if match else None
 
 
-class GitMissing(Exception):  # noqa: N818 - a state of the machine, not a mistake
-    """There is a repository, and no git to ask about it."""
+class ProgramMissing(Exception):  # noqa: N818 - a state of the machine, not a mistake
+    """There is a repository, and no program to ask about it."""
 
 
 class RepositoryUnreadable(Exception):  # noqa: N818
-    """There is a repository that git does not read: another user's, or one without a commit."""
+    """There is a repository that its program does not read: another user's, or one without a
+    commit."""
 
 
 def repository_of(folder: Path, *, environ: Mapping[str, str] | None = None) -> Repository | None:
-    """The repository around a folder; ``None`` when there is none.
+    """The innermost repository around a folder; ``None`` when there is none.
 
-    ``environ`` is the environment git is started in, by default that of the process.
+    ``environ`` is the environment the program is started in, by default that of the process.
 
-    :raises GitMissing: there is one, and no git on PATH.
-    :raises RepositoryUnreadable: there is one, and git does not say what is in it.
+    :raises ProgramMissing: there is one, and its program is not on PATH.
+    :raises RepositoryUnreadable: there is one, and its program does not say what is in it.
     """
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
-        return None
+    for parent in (folder, *folder.parents):
+        for vcs in NAMES:
+            if (parent / f".{vcs}").exists():
+                return _READERS[vcs](folder, environ)
+    return None
+
+
+def _git_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
     top = _git(folder, environ, "rev-parse", "--show-toplevel")
     if not top:
         raise RepositoryUnreadable(f"git does not read the repository of {folder}")
@@ -73,6 +85,47 @@ def repository_of(folder: Path, *, environ: Mapping[str, str] | None = None) -> 
         raise RepositoryUnreadable(f"the repository of {folder} has no commit")
     subdirectory = _subdirectory(folder, Path(os.path.normpath(top)))
     return Repository(remote=remote, commit=commit or "", subdirectory=subdirectory)
+
+
+def _mercurial_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
+    top = _ask(folder, environ, "hg", "root")
+    commit = _ask(folder, environ, "hg", "parents", "--template={node}")
+    if not top or not commit:
+        raise RepositoryUnreadable(f"hg does not read the repository of {folder}")
+    remote = _ask(folder, environ, "hg", "config", "paths.default")
+    return Repository(
+        remote=_without_password(remote) if remote else None,
+        commit=commit,
+        subdirectory=_subdirectory(folder, Path(os.path.normpath(top))),
+        vcs="hg",
+    )
+
+
+def _subversion_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
+    url = _ask(folder, environ, "svn", "info", "--show-item=url")
+    revision = _ask(folder, environ, "svn", "info", "--show-item=revision")
+    if not url or not revision:
+        raise RepositoryUnreadable(f"svn does not read the repository of {folder}")
+    # The URL is that of the folder.
+    return Repository(_without_password(url), revision, None, vcs="svn")
+
+
+def _bazaar_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
+    told = _ask(folder, environ, "bzr", "info")
+    revision = _ask(folder, environ, "bzr", "revno")
+    if not told or not revision:
+        raise RepositoryUnreadable(f"bzr does not read the repository of {folder}")
+    found = re.search(r"^\s*(?:checkout of|parent) branch: (.+)$", told, re.MULTILINE)
+    remote = _without_password(found[1].strip()) if found else None
+    return Repository(remote, revision.splitlines()[-1], None, vcs="bzr")
+
+
+_READERS: Mapping[str, Callable[[Path, Mapping[str, str] | None], Repository]] = {
+    "git": _git_repository,
+    "hg": _mercurial_repository,
+    "svn": _subversion_repository,
+    "bzr": _bazaar_repository,
+}
 
 
 def _remote(folder: Path, environ: Mapping[str, str] | None) -> str | None:
@@ -105,21 +158,29 @@ def _subdirectory(folder: Path, top: Path) -> str | None:
 
 
 def _git(folder: Path, environ: Mapping[str, str] | None, *arguments: str) -> str | None:
-    env = None
-    if environ is not None:
-        # These would make git answer about another repository than the folder's.
-        misleading = ("GIT_DIR", "GIT_WORK_TREE")
-        env = {name: value for name, value in environ.items() if name not in misleading}
+    return _ask(folder, environ, "git", *arguments)
+
+
+#: These would make a program answer about another repository, or in another language.
+_MISLEADING = frozenset({"GIT_DIR", "GIT_WORK_TREE", "HGPLAIN", "LC_ALL"})
+_PLAIN = {"HGPLAIN": "1", "LC_ALL": "C.UTF-8"}
+
+
+def _ask(folder: Path, environ: Mapping[str, str] | None, *command: str) -> str | None:
+    """What a program says of the repository; ``None`` where it fails."""
+    given = os.environ if environ is None else environ
+    env = {name: value for name, value in given.items() if name not in _MISLEADING}
     try:
         run = subprocess.run(
-            ["git", *arguments],
+            command,
             cwd=folder,
-            env=env,
+            env=env | _PLAIN,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             check=False,
         )
     except OSError as exc:
-        raise GitMissing("there is no git on PATH") from exc
+        raise ProgramMissing(f"there is no {command[0]} on PATH") from exc
     return run.stdout.strip() if run.returncode == 0 else None
