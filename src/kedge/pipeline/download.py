@@ -16,11 +16,9 @@ from kedge.errors import KedgeError, UsageError
 from kedge.index import IndexFile
 from kedge.pipeline.aim import aim_of
 from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
-from kedge.pipeline.connection import Connection
 from kedge.pipeline.digests import check_digests, digests_of
-from kedge.pipeline.install import cache_of
 from kedge.pipeline.parallel import fetch_each
-from kedge.pipeline.supply import supply
+from kedge.pipeline.supply import connected, supply
 from kedge.resolve import Problem, resolve
 from kedge.settings import options as table
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from kedge.environment import Interpreter
     from kedge.model import TrustDecision
     from kedge.pipeline.catalog import Catalog
+    from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
     from kedge.resolve import Pin
     from kedge.settings.values import Settings
@@ -58,13 +57,7 @@ def download(settings: Settings, interpreter: Interpreter, reporter: Reporter) -
     """
     aim = aim_of(settings, interpreter)
     folder = _folder(settings)
-    with (
-        cache_of(settings, reporter) as cache,
-        Connection(
-            settings, reporter, index_urls=settings.index_urls(), hints=cache.hints
-        ) as connection,
-    ):
-        reporter.trust_decided(connection.decision)
+    with connected(settings, reporter) as (cache, connection):
         asked = gather(settings, connection, aim, reporter)
         with supply(settings, asked, interpreter, connection, cache, reporter) as supplies:
             began = time.monotonic()

@@ -6,11 +6,9 @@ Everything that may fail for a reason outside this machine happens before the fi
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
 
-from kedge.cache import Cache, open_cache
 from kedge.classes import field, frozen
 from kedge.environment import Scheme, installed, scheme_for
 from kedge.environment.consistency import Conflict, conflicts, packages_of
@@ -36,8 +34,7 @@ from kedge.install import (
 from kedge.model import DirectUrl, TrustDecision, strip_userinfo
 from kedge.pipeline.aim import aim_of
 from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
-from kedge.pipeline.connection import Connection
-from kedge.pipeline.supply import Supply, supply
+from kedge.pipeline.supply import Supply, connected, supply
 from kedge.resolve import Problem, Resolution, UpgradeStrategy, resolve
 from kedge.settings import options as table
 
@@ -46,6 +43,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from kedge.cache import Cache
     from kedge.environment import Choice, InstalledDistribution, Interpreter
     from kedge.pipeline.catalog import Catalog
     from kedge.pipeline.fetch import Fetched
@@ -93,13 +91,7 @@ def install(
     reporter.target_chosen(interpreter, choice, scheme)
     if not settings.value(table.DRY_RUN):
         recover(scheme, reporter=reporter)
-    with (
-        cache_of(settings, reporter) as cache,
-        Connection(
-            settings, reporter, index_urls=settings.index_urls(), hints=cache.hints
-        ) as connection,
-    ):
-        reporter.trust_decided(connection.decision)
+    with connected(settings, reporter) as (cache, connection):
         asked = gather(settings, connection, aim, reporter)
         with supply(settings, asked, interpreter, connection, cache, reporter) as supplies:
             steps = _Steps(
@@ -270,15 +262,6 @@ def _existing(settings: Settings) -> Existing:
 
 # --------------------------------------------------------------------------------------------
 # What to
-
-
-def cache_of(settings: Settings, reporter: Reporter) -> Cache:
-    """The user's cache, or one that goes with this run."""
-    directory = settings.cache_directory()
-    cache = open_cache(None if directory is None else Path(directory.value))
-    if cache.warning:
-        reporter.warn(cache.warning)
-    return cache
 
 
 def problem_of(

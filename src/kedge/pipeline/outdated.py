@@ -15,8 +15,8 @@ from kedge.pipeline.asked import (
     sources_of,
     uploaded_prior_to,
 )
-from kedge.pipeline.connection import PARALLEL, Connection
-from kedge.pipeline.install import cache_of
+from kedge.pipeline.connection import PARALLEL
+from kedge.pipeline.supply import connected
 from kedge.requirements import ParsedFile
 from kedge.resolve import Problem
 from kedge.resolve.catalogue import Catalogue, Wanted
@@ -56,10 +56,7 @@ def newest(
     target = Target(markers=problem.markers, tags=problem.tags, python_version=python)
     found: dict[NormalizedName, tuple[Latest, bool]] = {}
     with (
-        cache_of(settings, reporter) as cache,
-        Connection(
-            settings, reporter, index_urls=settings.index_urls(), hints=cache.hints
-        ) as connection,
+        connected(settings, reporter) as (cache, connection),
         Index(
             sources_of(settings, locations_of(settings)),
             connection,
@@ -70,7 +67,6 @@ def newest(
             parallel=PARALLEL,
         ) as index,
     ):
-        reporter.trust_decided(connection.decision)
         index.prefetch(each.name for each in distributions)
         for each in distributions:
             catalogue = Catalogue(each.name, index.files(each.name), problem=problem, target=target)

@@ -1,4 +1,5 @@
-"""Everything that a resolution and a build draw on, joined once for each run.
+"""Everything that a run draws on, opened and joined once: the cache and the connection first, then
+what a resolution and a build take from them.
 
 The index, the builds and the wheels need each other (a build's requirements are resolved, fetched
 and perhaps built themselves), so they are put together in one place.
@@ -11,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedge.cache import Cache, open_cache
 from kedge.classes import frozen
 from kedge.index import Index, Link
 from kedge.pipeline.asked import refreshed
 from kedge.pipeline.builds import Builds, Chain
 from kedge.pipeline.catalog import Catalog, ConfigSettings
 from kedge.pipeline.checkouts import Where
-from kedge.pipeline.connection import PARALLEL
+from kedge.pipeline.connection import PARALLEL, Connection
 from kedge.pipeline.fetch import Wheels
 from kedge.pipeline.provision import Provision
 from kedge.pipeline.stores import Stores
@@ -28,10 +30,8 @@ from kedge.settings.commands import INSTALL
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-    from kedge.cache import Cache
     from kedge.environment import Interpreter
     from kedge.pipeline.asked import Asked
-    from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
     from kedge.requirements import LockedFile
     from kedge.resolve import Problem
@@ -55,6 +55,20 @@ class Supply:
             hashes=hashes_by_user(problem),
             config_settings=_config_settings(self.asked),
         )
+
+
+@contextmanager
+def connected(settings: Settings, reporter: Reporter) -> Iterator[tuple[Cache, Connection]]:
+    """The user's cache, or one that goes with this run, and a session for when it is needed."""
+    directory = settings.cache_directory()
+    with open_cache(None if directory is None else Path(directory.value)) as cache:
+        if cache.warning:
+            reporter.warn(cache.warning)
+        with Connection(
+            settings, reporter, index_urls=settings.index_urls(), hints=cache.hints
+        ) as connection:
+            reporter.trust_decided(connection.decision)
+            yield cache, connection
 
 
 @contextmanager
