@@ -279,6 +279,15 @@ def test_digests_of_other_kinds_are_checked(tmp_path: Path) -> None:
     _unpack(wheels.with_record(wheel("demo"), change), tmp_path)
 
 
+def test_a_digest_under_the_name_of_another_kind(tmp_path: Path) -> None:
+    def change(rows: list[wheels.Row]) -> list[wheels.Row]:
+        path, digest, size = rows[0]
+        return [(path, digest.replace("sha256=", "sha3_256="), size), *rows[1:]]
+
+    (problem,) = _refused(wheels.with_record(wheel("demo"), change), tmp_path)
+    assert problem.startswith("demo/__init__.py")
+
+
 def test_signatures_need_no_digest(tmp_path: Path) -> None:
     artifact = wheels.with_member(
         wheel("demo"), "demo-1.0.dist-info/RECORD.jws", "{}", recorded=False
@@ -406,6 +415,51 @@ def test_every_compression_at_every_size(tmp_path: Path, method: int) -> None:
     expected = dict(wheels._members(artifact))
     for name in ("demo/large", "demo/none", "demo/__init__.py"):
         assert (tmp_path / "outer" / "tree" / name).read_bytes() == expected[name]
+
+
+def _with_comment(members: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO(_zip(members))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = b"made by hand"
+    return buffer.getvalue()
+
+
+def _with_zip64(members: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members:
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as stream:
+                stream.write(data)
+    return buffer.getvalue()
+
+
+def _with_extra_fields(members: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members:
+            info = zipfile.ZipInfo(name)
+            info.extra = struct.pack("<HHL", 0xCAFE, 4, 1)
+            archive.writestr(info, data)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        _with_comment,
+        _with_zip64,
+        _with_extra_fields,
+        pytest.param(lambda members: b"#!/bin/sh\n" + _zip(members), id="bytes in front"),
+    ],
+)
+def test_archives_of_an_uncommon_make(
+    tmp_path: Path, pack: Callable[[list[tuple[str, bytes]]], bytes]
+) -> None:
+    members = wheels._members(SOUND)
+    manifest = _unpack(replace(SOUND, data=pack(members)), tmp_path)
+    assert {entry.path for entry in manifest.files} == {name for name, _ in members}
+    for name, data in members:
+        assert (tmp_path / "outer" / "tree" / name).read_bytes() == data
 
 
 def test_damaged_data(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+# What most paths are, and what can mean but one thing anywhere.
+_ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
@@ -29,6 +31,8 @@ def path_problem(path: str, *, windows: bool = False) -> str | None:
     >>> path_problem("pkg/module.py") is None
     True
     """
+    if not windows and _ORDINARY.fullmatch(path):
+        return None
     if not path:
         return "is empty"
     if _CONTROL.search(path):

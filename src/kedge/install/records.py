@@ -6,7 +6,7 @@ https://packaging.python.org/specifications/recording-installed-packages/
 
 from __future__ import annotations
 
-import base64
+import binascii
 import csv
 import hashlib
 import io
@@ -22,6 +22,8 @@ SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 # Those of a fixed length that every Python has.
 _COMPUTABLE = hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 
@@ -49,7 +51,8 @@ def spelled(digest: bytes) -> str:
     >>> spelled(bytes(32))
     'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
     """
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    text = binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE)
+    return text.rstrip(b"=").decode("ascii")
 
 
 def parse_wheel_record(data: bytes) -> tuple[dict[str, Listed], list[str]]:

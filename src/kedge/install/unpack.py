@@ -24,7 +24,7 @@ import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kedge.cache import Manifest, ManifestEntry
 from kedge.classes import frozen
@@ -53,6 +53,9 @@ _MAX_RATIO = 200
 _ALWAYS_ALLOWED = 1 << 30
 
 _MAX_PROBLEMS = 50
+
+#: The files of a .dist-info folder that are read here.
+_LOOKED_AT = ("WHEEL", "METADATA", "entry_points.txt")
 
 _OPEN_FLAGS = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -193,8 +196,9 @@ class _Unpacking:
         self._filename = filename
         self._problems: list[str] = []
         self._entries: list[ManifestEntry] = []
-        # Small files that are looked into afterwards, by their name in the .dist-info folder.
+        # Files that are looked into afterwards, by their name in the .dist-info folder.
         self._looked_at: dict[str, bytes] = {}
+        self._to_look_at = {f"{layout.dist_info}/{name}" for name in _LOOKED_AT}
 
     def run(self) -> Manifest:
         made = {""}
@@ -233,50 +237,59 @@ class _Unpacking:
         made.add(folder)
 
     def _write(self, member: Member) -> None:
-        """One file, hashed on the way. Plain ``os`` calls: a wheel has hundreds of these."""
+        """One file, in one piece if it is small. Plain ``os`` calls: a wheel has hundreds."""
         name = member.name
         listed = self._rows.get(name)
-        sha256 = hashlib.sha256()
-        other = _other_hash(listed)
+        content = self._archive.whole(member)
+        looked_at = name in self._to_look_at
+        if content is None and looked_at:
+            content = b"".join(self._archive.chunks(member))
+        executable = member.is_executable
         path = f"{self._destination}/{name}"
-        descriptor = os.open(path, _OPEN_FLAGS, 0o777 if member.is_executable else 0o666)
+        descriptor = os.open(path, _OPEN_FLAGS, 0o777 if executable else 0o666)
         try:
-            crc = 0
-            kept: list[bytes] = []
-            for chunk in self._archive.chunks(member):
-                _write_all(descriptor, chunk)
-                sha256.update(chunk)
-                if other is not None:
-                    other.update(chunk)
-                if listed is None or not listed.digest:
-                    crc = zlib.crc32(chunk, crc)
-                if self._is_looked_at(name):
-                    kept.append(chunk)
-            mode, mtime_ns = _finished(descriptor, executable=member.is_executable)
+            if content is None:
+                found = self._write_in_pieces(descriptor, member, listed)
+            else:
+                _write_all(descriptor, content)
+                found = _measure(content, listed)
+            mode, mtime_ns = _finished(descriptor, executable=executable)
         finally:
             os.close(descriptor)
-        if kept:
-            self._looked_at[name.rpartition("/")[2]] = b"".join(kept)
-        digest = sha256.digest()
-        self._entries.append(ManifestEntry(name, member.size, spelled(digest), mode, mtime_ns))
-        self._check(member, listed, digest if other is None else other.digest(), crc)
+        if content is not None and looked_at:
+            self._looked_at[name.rpartition("/")[2]] = content
+        digest = spelled(found.sha256)
+        self._entries.append(ManifestEntry(name, member.size, digest, mode, mtime_ns))
+        self._check(member, listed, digest, found)
 
-    def _is_looked_at(self, path: str) -> bool:
-        folder, _, name = path.rpartition("/")
-        return folder == self._layout.dist_info and name in (
-            "WHEEL",
-            "METADATA",
-            "entry_points.txt",
-        )
+    def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
+        sha256 = hashlib.sha256()
+        other = _other_hash(listed)
+        crc = 0
+        for chunk in self._archive.chunks(member):
+            _write_all(descriptor, chunk)
+            sha256.update(chunk)
+            if other is not None:
+                other.update(chunk)
+            if listed is None or not listed.digest:
+                crc = zlib.crc32(chunk, crc)
+        return _Found(sha256.digest(), None if other is None else other.digest(), crc)
 
-    def _check(self, member: Member, listed: Listed | None, digest: bytes, crc: int) -> None:
+    def _check(self, member: Member, listed: Listed | None, digest: str, found: _Found) -> None:
+        """``digest`` is the SHA-256 as RECORD spells it: what nearly every row says."""
+        if (
+            listed is not None
+            and found.other is None
+            and (listed.digest, listed.size) == (digest, member.size)
+        ):
+            return
         folder, _, name = member.name.rpartition("/")
         if folder == self._layout.dist_info and name in ("RECORD", *SIGNATURES):
             return
         if listed is None or not listed.digest:
-            if crc != member.crc:
+            if found.crc != member.crc:
                 self._problems.append(f"{member.name} does not have the checksum that it states")
-        elif not listed.fits(digest):
+        elif not listed.fits(found.sha256 if found.other is None else found.other):
             self._problems.append(f"{member.name} is not the file that RECORD lists")
         if listed is not None and listed.size is not None and listed.size != member.size:
             self._problems.append(
@@ -326,6 +339,26 @@ class _Unpacking:
         data = self._looked_at.get("entry_points.txt")
         if data is not None:
             self._problems += parse_entry_points(data.decode("utf-8", "replace"))[1]
+
+
+class _Found(NamedTuple):
+    """What was learnt of a file's bytes: ``other`` is the digest by the algorithm of its row in
+    RECORD where that is another, ``crc`` is computed where the row states no digest."""
+
+    sha256: bytes
+    other: bytes | None
+    crc: int
+
+
+def _measure(content: bytes, listed: Listed | None) -> _Found:
+    sha256 = hashlib.sha256(content).digest()
+    if listed is None or not listed.digest:
+        return _Found(sha256, None, zlib.crc32(content))
+    other = _other_hash(listed)
+    if other is None:
+        return _Found(sha256, None, 0)
+    other.update(content)
+    return _Found(sha256, other.digest(), 0)
 
 
 def _other_hash(listed: Listed | None) -> hashlib._Hash | None:
