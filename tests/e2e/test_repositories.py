@@ -270,6 +270,21 @@ class TestTrust:
         kedge("install", forge.url).failed()
         assert forge.server.asked == []
 
+    def test_a_refused_one_is_reported_with_its_cause_and_a_remedy(
+        self, plain_kedge: Kedge, target: Venv, forge: Forge, bundle: Path
+    ) -> None:
+        """As for an index: the words of a program would not tell what to do."""
+        done = plain_kedge.having("--no-index")("install", "-v", forge.url)
+        done.failed(saying=["untrusted-root", "trust show -v", "git ended with"])
+        assert forge.server.asked == []
+
+    def test_a_failure_behind_a_good_connection_stays_what_it_is(
+        self, git_kedge: Kedge, forge: Forge
+    ) -> None:
+        done = git_kedge("install", f"git+{forge.server.url}/gone.git").failed(saying=["gone.git"])
+        assert "certificate" not in done.stderr
+        assert all(request.credentials is None for request in forge.server.asked)
+
     def test_what_came_unverified_is_not_kept(
         self, plain_kedge: Kedge, target: Venv, forge: Forge
     ) -> None:

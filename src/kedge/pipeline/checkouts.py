@@ -11,13 +11,20 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kedge.classes import frozen
-from kedge.errors import InsecureLocationError, SourceError
+from kedge.errors import (
+    BuildError,
+    ConnectionFailedError,
+    InsecureLocationError,
+    KedgeError,
+    SourceError,
+)
 
 if TYPE_CHECKING:
     from kedge.build.repository import Repository
@@ -80,7 +87,8 @@ class Checkouts:
         """
         verified = self._verified(repository)
         self._reporter.checking_out(str(repository))
-        checkout = self._programs().check_out(repository, folder, verified=verified)
+        with self._asked_again(repository):
+            checkout = self._programs().check_out(repository, folder, verified=verified)
         return Obtained(checkout=checkout, lasts=checkout.immutable and verified)
 
     def to_edit(self, repository: Repository, name: str, passing: Path) -> Checkout:
@@ -94,7 +102,8 @@ class Checkouts:
         programs = self._programs()
         if programs.is_checkout(repository, folder):
             self._reporter.checking_out(str(repository))
-            return programs.update(repository, folder, verified=verified)
+            with self._asked_again(repository):
+                return programs.update(repository, folder, verified=verified)
         return self._over_another(repository, folder, verified=verified)
 
     def stop(self) -> None:
@@ -106,7 +115,8 @@ class Checkouts:
         match self._where.exists_action:
             case "s":
                 self._reporter.checking_out(str(repository))
-                return self._programs().switch(repository, folder, verified=verified)
+                with self._asked_again(repository):
+                    return self._programs().switch(repository, folder, verified=verified)
             case "i":
                 self._reporter.warn(f"{folder} is taken as it is, and may be of another origin.")
                 return self._programs().as_it_is(repository, folder)
@@ -143,6 +153,29 @@ class Checkouts:
                 hint=exc.hint,
             ) from exc
         return False
+
+    @contextmanager
+    def _asked_again(self, repository: Repository) -> Iterator[None]:
+        """Where a program failed: what kedge itself meets on the way to that server, if anything.
+
+        A program says what it can; a connection that nobody can make has causes and remedies.
+
+        :raises ConnectionFailedError: it is the connection that is at fault.
+        """
+        try:
+            yield
+        except BuildError as exc:
+            if repository.transport != "https":
+                raise
+            top = urlsplit(repository.url)._replace(path="/", query="", fragment="")
+            try:
+                self._connection.reach(top.geturl())
+            except ConnectionFailedError as failure:
+                self._reporter.warn(exc.message)
+                raise failure from exc
+            except KedgeError:
+                pass  # it answers, with whatever
+            raise
 
     def _programs(self) -> Repositories:
         from kedge.build.surroundings import for_children

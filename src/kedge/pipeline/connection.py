@@ -127,6 +127,10 @@ class Connection:
         """See :meth:`kedge.transport.session.Session.open_ranged`."""
         return self.session.open_ranged(url, size=size)
 
+    def reach(self, url: str) -> None:
+        """See :meth:`kedge.transport.session.Session.reach`."""
+        self.session.reach(url)
+
     def verified(self, url: str) -> bool:
         """See :meth:`kedge.transport.session.Session.verified`."""
         return self.session.verified(url)

@@ -137,6 +137,12 @@ class Exchanger:
             f"{redact_url(url)} was redirected more than {MAX_REDIRECTS} times.", url=url
         )
 
+    def reach(self, url: str) -> None:
+        """Ask once, as a stranger; any answer will do."""
+        location = locate(url)
+        call = Call(location.url, location.origin, self._route(location).proxy, self.decision)
+        drain(self._send(location, call, {"User-Agent": self.user_agent, "Accept": "*/*"}))
+
     def persist(
         self, attempt: Callable[[], T], url: str, *, progress: Callable[[], int] = lambda: 0
     ) -> T:

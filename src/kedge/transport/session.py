@@ -94,6 +94,13 @@ class Session:
         """
         return RangedFile(self._exchanger, url, size=size)
 
+    def reach(self, url: str) -> None:
+        """See that there is an answer behind ``url``, whatever it says; sends no credentials.
+
+        Raises :class:`~kedge.errors.ConnectionFailedError` for what stands in the way.
+        """
+        self._exchanger.persist(lambda: self._exchanger.reach(url), url)
+
     def verified(self, url: str) -> bool:
         """Whether the server that ``url`` names would have its certificate checked."""
         return self._exchanger.dialler.verifies(locate(url).origin)
