@@ -8,9 +8,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from support.indexes import SimpleIndex
+from support.pki import Authority
+from support.servers import Request, Response, Server
+from support.venvs import make_venv
+from support.wheels import wheel
 
 _SHOW = """\
 import sys
@@ -84,3 +91,25 @@ def test_an_install_with_nothing_to_do_opens_nothing() -> None:
     assert not {name for name in modules if name.startswith("kedge.trust.")} - {
         "kedge.trust.decide"
     }
+
+
+def test_an_install_from_the_cache_alone_opens_nothing(
+    tmp_path: Path, private_ca: Authority
+) -> None:
+    """Pages that still hold, and a wheel that was unpacked before: no library of the network."""
+    index = SimpleIndex([wheel("demo")])
+
+    def serve(request: Request) -> Response:
+        answer = index(request)
+        return replace(answer, headers={**answer.headers, "Cache-Control": "max-age=600"})
+
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(private_ca.pem)
+    with Server(serve, certificate=private_ca.leaf("localhost", "127.0.0.1")) as server:
+        words = ["-i", f"{server.url}/simple/", "--cert", str(bundle), "--quiet"]
+        words += ["--cache-dir", str(tmp_path / "cache"), "demo", "--python"]
+        runs = [loaded("install", *words, str(make_venv(tmp_path / n).python)) for n in "ab"]
+    (first, cold), (second, warm) = runs
+    assert (first, second) == (0, 0)
+    assert {"ssl", "requests"} <= cold
+    assert not warm & _NETWORK

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kedge.errors import (
     InsecureLocationError,
@@ -14,7 +16,13 @@ from kedge.errors import (
     UsageError,
 )
 from kedge.model import NetworkOrigin, Origin, OriginKind, Sourced
-from kedge.transport.locations import is_loopback, locate, redirect_target
+from kedge.transport.locations import (
+    _locate,
+    _locate_plain,
+    is_loopback,
+    locate,
+    redirect_target,
+)
 from kedge.transport.trusted_hosts import TrustedHosts, refuse_insecure
 from transport.sessions import flag
 
@@ -51,6 +59,26 @@ def test_a_url_is_read_once(url: str, origin: tuple[str, str, int], target: str)
     assert location.request_target == target
     assert "@" not in location.url.partition("://")[2].partition("/")[0]
     assert "#" not in location.url
+
+
+_SCHEMES = st.sampled_from(["http://", "https://", "HTTPS://", "https:/", "ftp://"])
+_HOSTS = st.text("aZ9.-", max_size=5) | st.sampled_from(["127.0.0.1", "127.0.0.01", "0x7f.1"])
+_PORTS = st.sampled_from(["", ":", ":0", ":08", ":80", ":443", ":65535", ":65536"])
+_TARGETS = st.text("aZ9/.-~!$&'()*+,;=:@%?#_\\ é\n", max_size=8)
+
+
+@given(url=st.tuples(_SCHEMES, _HOSTS, _PORTS, _TARGETS).map("".join))
+def test_what_is_read_without_urllib3_is_what_urllib3_reads(url: str) -> None:
+    found = _locate_plain(url)
+    assert found is None or found == _locate(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://index.example/simple/a-b/", "https://localhost:8443/files/a-1.0+b-py3-none-any.whl"],
+)
+def test_an_ordinary_url_is_read_without_urllib3(url: str) -> None:
+    assert _locate_plain(url)
 
 
 @pytest.mark.parametrize(

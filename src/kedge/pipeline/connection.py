@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kedge.pipeline.reporter import Reporter
     from kedge.settings.values import Settings
     from kedge.transport import Challenges, RangedFile, Session
+    from kedge.transport.trusted_hosts import TrustedHosts
     from kedge.trust import Anchors
     from kedge.trust.staged import HintStore, StagedTrust
 
@@ -67,6 +68,7 @@ class Connection:
         self._closed = threading.Event()
         self._index_urls = index_urls
         self._trusted_hosts = settings.each(table.TRUSTED_HOST)
+        self._hosts: tuple[tuple[Sourced[str], ...], TrustedHosts] | None = None
         self.decision: TrustDecision = decide(settings.trust_settings())
 
     def widen(
@@ -132,8 +134,15 @@ class Connection:
         self.session.reach(url)
 
     def verified(self, url: str) -> bool:
-        """See :meth:`kedge.transport.session.Session.verified`."""
-        return self.session.verified(url)
+        """Whether the server that ``url`` names would have its certificate checked.
+
+        Answered without a session: a cached page is used only where this holds, and a run that
+        finds all it needs in the cache imports no library of the network.
+        """
+        from kedge.transport.locations import locate
+
+        origin = locate(url).origin
+        return origin.scheme == "https" and self._exempt().find(origin) is None
 
     def close(self) -> None:
         self._closed.set()  # first: whoever waits for a passphrase holds the lock
@@ -166,8 +175,21 @@ class Connection:
         return Configured(frozenset(origins), self._trusted_hosts)
 
     def refuse_insecure(self, url: str) -> None:
-        """See :meth:`kedge.transport.session.Session.refuse_insecure`."""
-        self.session.refuse_insecure(url)
+        """Raise :class:`~kedge.errors.InsecureLocationError` for plain HTTP to another machine,
+        unless that is a ``--trusted-host``; nothing is fetched.
+        """
+        from kedge.transport.locations import locate
+        from kedge.transport.trusted_hosts import refuse_insecure
+
+        refuse_insecure(locate(url), self._exempt())
+
+    def _exempt(self) -> TrustedHosts:
+        from kedge.transport.trusted_hosts import TrustedHosts
+
+        settings = self._trusted_hosts
+        if self._hosts is None or self._hosts[0] is not settings:
+            self._hosts = (settings, TrustedHosts.parse(settings))
+        return self._hosts[1]
 
     def proxy_variables(self) -> dict[str, str]:
         """The variables that make other programs take the proxies that were decided."""

@@ -246,10 +246,6 @@ class Dialler:
                 self._routes[key] = route
         return route
 
-    def refuse_insecure(self, location: Location) -> None:
-        """Raise :class:`~kedge.errors.InsecureLocationError` for plain HTTP to another machine."""
-        refuse_insecure(location, self._trusted)
-
     def verifies(self, origin: NetworkOrigin) -> bool:
         """Whether a server at that origin has its certificate checked."""
         return origin.scheme == "https" and self._trusted.find(origin) is None

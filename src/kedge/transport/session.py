@@ -105,12 +105,6 @@ class Session:
         """Whether the server that ``url`` names would have its certificate checked."""
         return self._exchanger.dialler.verifies(locate(url).origin)
 
-    def refuse_insecure(self, url: str) -> None:
-        """Raise :class:`~kedge.errors.InsecureLocationError` for plain HTTP to another machine,
-        unless that is a ``--trusted-host``; nothing is fetched.
-        """
-        self._exchanger.dialler.refuse_insecure(locate(url))
-
     def close(self) -> None:
         """Close every connection. Requests under way in other threads fail at once."""
         self._exchanger.close()

@@ -10,9 +10,6 @@ import re
 from collections.abc import Iterable
 from typing import NoReturn
 
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
-
 from kedge.classes import frozen
 from kedge.errors import InsecureLocationError, SettingError, UsageError
 from kedge.model import NetworkOrigin, Origin, OriginKind, Sourced
@@ -39,6 +36,9 @@ class TrustedHost:
     @classmethod
     def parse(cls, setting: Sourced[str]) -> TrustedHost:
         """Read ``HOST[:PORT]``; an IPv6 address stands in brackets where a port follows."""
+        from urllib3.exceptions import LocationParseError  # hardly anybody needs it
+        from urllib3.util import parse_url
+
         value = setting.value.strip()
         if "/" in value or "@" in value or "?" in value or "#" in value:
             without = re.sub(r"^[a-z+.-]+://", "", value, flags=re.IGNORECASE)
