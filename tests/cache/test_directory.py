@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kedge.cache import Cache, CachedPage, Manifest, Removed, open_cache
+from kedge.cache import Cache, CachedPage, Linked, Manifest, Removed, open_cache
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
 as_root = pytest.mark.skipif(
@@ -31,7 +31,7 @@ def test_a_new_cache_is_private(tmp_path: Path) -> None:
     assert cache.warning is None
     assert not cache.is_temporary
     assert cache.directory == tmp_path / "a" / "cache"
-    assert {_mode(path) for path in [cache.directory, *cache.directory.glob("*-v1")]} == {0o700}
+    assert {_mode(path) for path in [cache.directory, *cache.directory.glob("*-v?")]} == {0o700}
     assert (cache.directory / "CACHEDIR.TAG").read_bytes().startswith(b"Signature: 8a477f597d28d1")
 
 
@@ -74,18 +74,18 @@ def test_a_folder_of_the_users_group_is_used_but_not_its_inside(tmp_path: Path) 
     place.mkdir()
     place.chmod(0o775)
     assert open_cache(place).warning is None
-    (place / "wheels-v1").chmod(0o770)
-    assert str(place / "wheels-v1") in _unusable(place, tmp_path)
+    (place / "wheels-v2").chmod(0o770)
+    assert str(place / "wheels-v2") in _unusable(place, tmp_path)
 
 
 @posix
 def test_a_link_in_place_of_a_store(tmp_path: Path) -> None:
     place = tmp_path / "cache"
     open_cache(place)
-    (place / "wheels-v1").rmdir()
+    (place / "wheels-v2").rmdir()
     (tmp_path / "elsewhere").mkdir()
-    (place / "wheels-v1").symlink_to(tmp_path / "elsewhere")
-    assert str(place / "wheels-v1") in _unusable(place, tmp_path)
+    (place / "wheels-v2").symlink_to(tmp_path / "elsewhere")
+    assert str(place / "wheels-v2") in _unusable(place, tmp_path)
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def _add(cache: Cache, name: str, version: str, digit: str, used: float | None =
             filename=f"{name.replace('-', '_').lower()}-{version}-py3-none-any.whl",
             dist_info="x",
             root_is_purelib=True,
-            files=(),
+            linked=Linked(),
         )
 
     wheel = cache.wheels.add(digit * 64, build)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kedge.cache import Cache, Manifest, ManifestEntry, open_cache
+from kedge.cache import Cache, Linked, Manifest, ManifestEntry, open_cache
 from kedge.errors import CacheError
 
 SHA = "ab" * 32
@@ -29,7 +29,9 @@ def _build(tree: Path, text: str = "contents") -> Manifest:
         filename="demo-1.0-py3-none-any.whl",
         dist_info="demo-1.0.dist-info",
         root_is_purelib=True,
-        files=(entry,),
+        linked=Linked((entry,), ("pkg",), "pkg/a.py,,\n"),
+        others=(entry._replace(path="demo-1.0.dist-info/RECORD"),),
+        entry_points="[console_scripts]",
     )
 
 
@@ -96,13 +98,13 @@ def test_the_first_of_two_wins(cache: Cache) -> None:
         ),
         pytest.param(
             lambda entry: (entry / "manifest").write_bytes(
-                (entry / "manifest").read_bytes().replace(b'"pkg/a.py",8', b'"pkg/a.py",9')
+                (entry / "manifest").read_bytes().replace(b"pkg/a.py", b"pkg/b.py", 1)
             ),
             id="a changed byte",
         ),
         pytest.param(
             lambda entry: (entry / "manifest").write_bytes(
-                (entry / "manifest").read_bytes().replace(b'"format": 1', b'"format": 0')
+                (entry / "manifest").read_bytes().replace(b'"format": 2', b'"format": 1')
             ),
             id="another format",
         ),
@@ -138,13 +140,13 @@ def test_only_digests_are_keys(cache: Cache, digest: str) -> None:
 _ADDER = """
 import sys
 from pathlib import Path
-from kedge.cache import Manifest, open_cache
+from kedge.cache import Linked, Manifest, open_cache
 
 def build(tree):
     for number in range(50):
         (tree / str(number)).write_text(sys.argv[2])
     return Manifest(name="x", version="1", filename="x", dist_info="x", root_is_purelib=True,
-                    files=())
+                    linked=Linked())
 
 cache = open_cache(Path(sys.argv[1]))
 print("ready", flush=True)
@@ -205,18 +207,18 @@ def test_bytecode_stands_and_falls_with_its_wheel(cache: Cache) -> None:
     wheel = cache.wheels.add(SHA, _build)
     entry = ManifestEntry("pkg/__pycache__/a.cpython-311.pyc", 3, "y" * 43, 0o644, 1)
 
-    def build(tree: Path) -> tuple[ManifestEntry, ...]:
+    def build(tree: Path) -> Linked:
         (tree / "pkg").mkdir()
-        return (entry,)
+        return Linked((entry,), ("pkg", "pkg/__pycache__"), "pkg,,\n")
 
     assert cache.wheels.bytecode(wheel, "cpython-311") is None
     made = cache.wheels.add_bytecode(wheel, "cpython-311", build)
-    assert made.files == (entry,)
+    assert made.linked.files == (entry,)
     assert cache.wheels.bytecode(wheel, "cpython-311") == made
     assert cache.wheels.bytecode(wheel, "cpython-312") is None
     assert cache.wheels.get(SHA) == wheel
     (made.tree.parent / "manifest").write_bytes(b"{")
     assert cache.wheels.bytecode(wheel, "cpython-311") is None
-    assert cache.wheels.add_bytecode(wheel, "cpython-311", build).files == (entry,)
+    assert cache.wheels.add_bytecode(wheel, "cpython-311", build).linked.files == (entry,)
     cache.wheels.forget(SHA)
     assert not made.tree.exists()

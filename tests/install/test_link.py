@@ -7,25 +7,41 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from kedge.cache import ManifestEntry
+from kedge.cache import ManifestEntry, Row
 from kedge.errors import DamagedEntryError
-from kedge.install.link import Job, Linker
+from kedge.install.link import Linker
 from kedge.install.plan import LinkMode
 
 CONTENTS = b"contents\n" * 1000
 
 
+class Job(NamedTuple):
+    """One file: where it is, where it is to go, and what the manifest says of it."""
+
+    source: str
+    destination: str
+    row: Row
+
+
 def _job(folder: Path, name: str = "a", mode: int = 0o644, data: bytes = CONTENTS) -> Job:
-    source = folder / f"{name}.cached"
+    for place in ("cached", "linked"):
+        (folder / place / "pkg").mkdir(parents=True, exist_ok=True)
+    source = folder / "cached" / "pkg" / name
     source.write_bytes(data)
     source.chmod(mode)
     os.utime(source, ns=(1, 1_600_000_000_123_456_789))
     status = source.stat()
-    entry = ManifestEntry(name, status.st_size, "", mode, status.st_mtime_ns)
-    return str(source), str(folder / f"{name}.linked"), entry
+    row = ManifestEntry(f"pkg/{name}", status.st_size, "", mode, status.st_mtime_ns)
+    return Job(str(source), str(folder / "linked" / "pkg" / name), row)
+
+
+def _place(linker: Linker, *jobs: Job, to: Path | None = None) -> None:
+    cached = Path(jobs[0].source).parents[1]
+    linker.place("ab", str(cached), str(to or cached.with_name("linked")), [j.row for j in jobs])
 
 
 class _Contested:
@@ -47,18 +63,18 @@ def test_the_result_is_the_same_in_every_way(
     tmp_path: Path, mode: LinkMode, permissions: int, data: bytes
 ) -> None:
     job = _job(tmp_path, mode=permissions, data=data)
-    _linker(mode).place("ab", [job])
+    _place(_linker(mode), job)
     linked = Path(job[1])
     assert linked.read_bytes() == data
-    assert linked.stat().st_mtime_ns == job[2].mtime_ns
+    assert linked.stat().st_mtime_ns == job.row[4]
     if os.name == "posix":
         assert stat.S_IMODE(linked.stat().st_mode) == permissions
 
 
 def test_hard_links_share_the_file_and_copies_do_not(tmp_path: Path) -> None:
     hard, copied = _job(tmp_path, "hard"), _job(tmp_path, "copied")
-    _linker(LinkMode.HARDLINK).place("ab", [hard])
-    _linker(LinkMode.COPY).place("ab", [copied])
+    _place(_linker(LinkMode.HARDLINK), hard)
+    _place(_linker(LinkMode.COPY), copied)
     assert Path(hard[0]).samefile(hard[1])
     assert not Path(copied[0]).samefile(copied[1])
 
@@ -68,10 +84,11 @@ def test_a_file_with_other_permissions_is_not_shared(tmp_path: Path) -> None:
     """It was unpacked under another umask; a link would pass its permissions on."""
     job = _job(tmp_path, mode=0o600)
     linker = _linker(LinkMode.HARDLINK)
-    linker.place("ab", [job, _job(tmp_path, "b")])
+    other = _job(tmp_path, "b")
+    _place(linker, job, other)
     assert stat.S_IMODE(Path(job[1]).stat().st_mode) == 0o644
     assert stat.S_IMODE(Path(job[0]).stat().st_mode) == 0o600
-    assert (tmp_path / "b.cached").samefile(tmp_path / "b.linked")
+    assert Path(other.source).samefile(other.destination)
     assert linker.way is LinkMode.HARDLINK
 
 
@@ -113,7 +130,7 @@ def test_damage_is_noticed_before_it_is_passed_on(
     job = _job(tmp_path)
     damage(Path(job[0]))  # type: ignore[operator]
     with pytest.raises(DamagedEntryError) as caught:
-        _linker(mode).place("ab", [job])
+        _place(_linker(mode), job)
     assert caught.value.sha256 == "ab"
     assert job[0] in caught.value.message
     assert not Path(job[1]).exists()
@@ -121,12 +138,13 @@ def test_damage_is_noticed_before_it_is_passed_on(
 
 @pytest.mark.skipif(os.name != "posix", reason="needs times of links")
 def test_a_link_is_no_cached_file_whatever_its_size_and_time(tmp_path: Path) -> None:
-    source, destination, entry = _job(tmp_path, data=b"x" * 5)
+    job = _job(tmp_path, data=b"x" * 5)
+    source = job.source
     Path(source).unlink()
     Path(source).symlink_to("other")
-    os.utime(source, ns=(1, entry.mtime_ns), follow_symlinks=False)
+    os.utime(source, ns=(1, job.row[4]), follow_symlinks=False)
     with pytest.raises(DamagedEntryError):
-        _linker(LinkMode.HARDLINK).place("ab", [(source, destination, entry)])
+        _place(_linker(LinkMode.HARDLINK), job)
 
 
 @pytest.mark.parametrize("mode", list(LinkMode))
@@ -136,7 +154,7 @@ def test_what_is_there_already_is_replaced_and_told(tmp_path: Path, mode: LinkMo
     shared.write_text("another wheel's")
     os.link(shared, job[1])
     contested = _Contested()
-    Linker(mode, umask=0o022, contested=contested).place("ab", [job])
+    _place(Linker(mode, umask=0o022, contested=contested), job)
     assert contested.paths
     assert set(contested.paths) == {job[1]}
     assert Path(job[1]).read_bytes() == CONTENTS
@@ -144,10 +162,10 @@ def test_what_is_there_already_is_replaced_and_told(tmp_path: Path, mode: LinkMo
 
 
 def test_a_missing_folder_is_no_damage(tmp_path: Path) -> None:
-    source, _, entry = _job(tmp_path)
+    job = _job(tmp_path)
     for mode in LinkMode:
         with pytest.raises(FileNotFoundError):
-            _linker(mode).place("ab", [(source, str(tmp_path / "no" / "where"), entry)])
+            _place(_linker(mode), job, to=tmp_path / "no" / "where")
 
 
 # --------------------------------------------------------------------------------------------
@@ -172,10 +190,11 @@ def test_to_another_file_system_it_copies(tmp_path: Path, elsewhere: Path, mode:
         pytest.skip("no second file system")
     jobs = [_job(tmp_path, name) for name in "ab"]
     linker = _linker(mode)
-    linker.place("ab", [(source, str(elsewhere / entry.path), entry) for source, _, entry in jobs])
+    (elsewhere / "pkg").mkdir()
+    _place(linker, *jobs, to=elsewhere)
     assert linker.way is LinkMode.COPY
-    assert (elsewhere / "b").read_bytes() == CONTENTS
-    assert (elsewhere / "b").stat().st_mtime_ns == jobs[1][2].mtime_ns
+    assert (elsewhere / "pkg" / "b").read_bytes() == CONTENTS
+    assert (elsewhere / "pkg" / "b").stat().st_mtime_ns == jobs[1].row[4]
 
 
 def _or_skip(*command: str) -> None:
@@ -204,7 +223,7 @@ def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_reflinks_where_there_are_any(btrfs: Path, mode: LinkMode) -> None:
     job = _job(btrfs, mode.value)
     linker = _linker(mode)
-    linker.place("ab", [job])
+    _place(linker, job)
     assert linker.way is LinkMode.REFLINK
     assert not Path(job[0]).samefile(job[1])
     _append(Path(job[1]))

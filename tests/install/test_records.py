@@ -21,7 +21,6 @@ from kedge.install.records import (
     parse_wheel_file,
     parse_wheel_record,
     record_line,
-    record_text,
 )
 from kedge.install.scripts import launcher_kind, replaces_wrapper, shebang, with_shebang, wrapper
 from kedge.model import DirectUrl
@@ -33,12 +32,6 @@ def test_lines_come_back(path: str) -> None:
     assert row == [path, "sha256=AAAA", "12"]
     (entry,) = parse_record(record_line(path), location=Path("/site"))
     assert (entry.recorded, entry.digest, entry.size) == (path, None, None)
-
-
-def test_a_record_is_sorted_by_path() -> None:
-    lines = {path: record_line(path, "AAAA", 1) for path in ("b", "z,", "a")}
-    rows = list(csv.reader(record_text(lines).decode().splitlines()))
-    assert [row[0] for row in rows] == ["a", "b", "z,"]
 
 
 def test_a_wheels_record() -> None:

@@ -76,10 +76,10 @@ def test_the_manifest_describes_the_tree(tmp_path: Path) -> None:
         assert entry.mtime_ns == status.st_mtime_ns
         assert entry.mode == stat.S_IMODE(status.st_mode)
         assert entry.digest == wheels._base64(hashlib.sha256(data).digest())
-    modes = {entry.path: entry.is_executable for entry in manifest.files}
+    modes = {entry.path: bool(entry.mode & 0o111) for entry in manifest.files}
     assert modes["demo_thing-1.0.data/scripts/run"] == (os.name == "posix")
     assert not modes["top.py"]
-    folders = [entry.path.rpartition("/")[0] for entry in manifest.files]
+    folders = [entry.path.rpartition("/")[0] for entry in manifest.linked.files]
     assert len(set(folders)) == 1 + sum(a != b for a, b in pairwise(folders))
 
 

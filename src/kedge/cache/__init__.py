@@ -13,7 +13,7 @@ from kedge.cache.built import BuiltStore, built_key
 from kedge.cache.directory import Cache, open_cache
 from kedge.cache.hints import HintStore
 from kedge.cache.inventory import CacheInfo, Removed
-from kedge.cache.manifest import Manifest, ManifestEntry
+from kedge.cache.manifest import Linked, Manifest, ManifestEntry, Row
 from kedge.cache.metadata import MetadataStore
 from kedge.cache.pages import CachedPage, PageStore
 from kedge.cache.wheels import Bytecode, CachedWheel, UnpackedWheel, WheelStore
@@ -26,11 +26,13 @@ __all__ = [
     "CachedPage",
     "CachedWheel",
     "HintStore",
+    "Linked",
     "Manifest",
     "ManifestEntry",
     "MetadataStore",
     "PageStore",
     "Removed",
+    "Row",
     "UnpackedWheel",
     "WheelStore",
     "built_key",

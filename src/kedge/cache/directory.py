@@ -27,7 +27,7 @@ from kedge.cache.wheels import CachedWheel, WheelStore
 from kedge.errors import CacheError
 
 # The parts have versions of their own, so that a change of one format leaves the others usable.
-_WHEELS = "wheels-v1"
+_WHEELS = "wheels-v2"
 _PAGES = "pages-v1"
 _METADATA = "metadata-v1"
 _BUILT = "built-v1"

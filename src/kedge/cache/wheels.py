@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kedge.cache.atomic import Scratch
-from kedge.cache.manifest import Manifest, ManifestEntry, dump, dump_files, load, load_files
+from kedge.cache.manifest import Linked, Manifest, dump, dump_linked, load, load_linked
 from kedge.cache.manifest import load_head as _load_head
 from kedge.classes import frozen
 from kedge.errors import CacheError
@@ -58,11 +58,11 @@ class UnpackedWheel:
 class Bytecode:
     """Compiled files of one wheel for one kind of Python.
 
-    ``files`` are relative to ``tree`` and stand as ``pkg/__pycache__/module.<tag>.pyc``.
+    The files are relative to ``tree`` and stand as ``pkg/__pycache__/module.<tag>.pyc``.
     """
 
     tree: Path
-    files: tuple[ManifestEntry, ...]
+    linked: Linked
 
 
 @frozen(kw_only=True)
@@ -138,19 +138,19 @@ class WheelStore:
         """The wheel's bytecode for that kind of Python, if it was ever compiled."""
         folder = wheel.tree.parent / _bytecode_name(cache_tag)
         try:
-            files = load_files((folder / _MANIFEST).read_bytes())
+            linked = load_linked((folder / _MANIFEST).read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError):
             self._scratch.discard(folder)
             return None
-        return Bytecode(tree=folder / _TREE, files=files)
+        return Bytecode(tree=folder / _TREE, linked=linked)
 
     def add_bytecode(
         self,
         wheel: UnpackedWheel,
         cache_tag: str,
-        build: Callable[[Path], tuple[ManifestEntry, ...]],
+        build: Callable[[Path], Linked],
     ) -> Bytecode:
         """Keep the wheel's bytecode beside it; ``build`` as in :meth:`add`.
 
@@ -161,11 +161,11 @@ class WheelStore:
             with self._scratch.directory() as temporary:
                 tree = temporary / _TREE
                 tree.mkdir()
-                files = build(tree)
-                (temporary / _MANIFEST).write_bytes(dump_files(files))
+                linked = build(tree)
+                (temporary / _MANIFEST).write_bytes(dump_linked(linked))
                 for _ in range(_ATTEMPTS):
                     if _rename_if_absent(temporary, folder):
-                        return Bytecode(tree=folder / _TREE, files=files)
+                        return Bytecode(tree=folder / _TREE, linked=linked)
                     existing = self.bytecode(wheel, cache_tag)
                     if existing is not None:
                         return existing

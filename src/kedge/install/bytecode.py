@@ -18,10 +18,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from kedge.cache import Bytecode, ManifestEntry, WheelStore
+from kedge.cache import Bytecode, Linked, ManifestEntry, WheelStore
 from kedge.environment.interpreter import Interpreter
 from kedge.errors import InstallError
 from kedge.install.plan import Addition, InstallReporter
+from kedge.install.ready import made_ready
 from kedge.install.records import spelled
 
 # Runs in the target's Python, 3.8 or newer: a line of jobs in, a line when they are done.
@@ -73,13 +74,9 @@ def bytecode_of(
 
 def _compile(addition: Addition, tag: str, store: WheelStore, workers: _Workers) -> Bytecode:
     manifest = addition.wheel.manifest
-    sources = [
-        entry
-        for entry in manifest.files
-        if entry.path.endswith(".py") and not entry.path.partition("/")[0].endswith(".data")
-    ]
+    sources = [entry for entry in manifest.linked.files if entry.path.endswith(".py")]
 
-    def build(tree: Path) -> tuple[ManifestEntry, ...]:
+    def build(tree: Path) -> Linked:
         jobs: list[tuple[int, _Job]] = []
         paths: list[str] = []
         for entry in sources:
@@ -92,7 +89,7 @@ def _compile(addition: Addition, tag: str, store: WheelStore, workers: _Workers)
             paths.append(compiled)
         workers.run(jobs)
         made = (_entry(tree, path) for path in paths)
-        return tuple(entry for entry in made if entry is not None)
+        return made_ready((entry for entry in made if entry is not None), with_digests=False)
 
     return store.add_bytecode(addition.wheel, tag, build)
 

@@ -46,10 +46,14 @@ def make_folders(path: str) -> list[str]:
 def write_new(path: str, data: bytes, *, mode: int) -> None:
     """A new file with these permissions; ``FileExistsError`` if there is one."""
     descriptor = os.open(path, _EXCLUSIVE, mode)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        if hasattr(os, "fchmod"):
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if os.fstat(descriptor).st_mode & 0o777 != mode and hasattr(os, "fchmod"):
             os.fchmod(descriptor, mode)  # whatever the umask takes away
+    finally:
+        os.close(descriptor)
 
 
 def delete(path: str) -> None:

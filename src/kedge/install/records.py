@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
 
 from kedge.classes import frozen
 from kedge.model import DirectUrl
@@ -98,11 +97,6 @@ def record_line(path: str, digest: str = "", size: int | str = "") -> str:
         csv.writer(buffer, lineterminator="").writerow([path])
         path = buffer.getvalue()
     return f"{path},sha256={digest},{size}\n" if digest else f"{path},,\n"
-
-
-def record_text(lines: Mapping[str, str]) -> bytes:
-    """A whole RECORD of such lines, by path, sorted by it."""
-    return "".join(lines[path] for path in sorted(lines)).encode()
 
 
 def parse_wheel_file(data: bytes) -> dict[str, list[str]]:

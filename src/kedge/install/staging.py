@@ -10,26 +10,24 @@ from __future__ import annotations
 import hashlib
 import os
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from kedge.cache import Bytecode, ManifestEntry
+from kedge.cache import Bytecode, Linked, ManifestEntry
 from kedge.environment.interpreter import Interpreter
 from kedge.environment.scheme import Scheme
 from kedge.errors import DamagedEntryError
 from kedge.install import files
 from kedge.install.entry_points import EntryPoint, parse_entry_points
-from kedge.install.link import Job, Linker
+from kedge.install.link import Linker
 from kedge.install.plan import Addition, InstallReporter, LinkMode, Plan
-from kedge.install.records import direct_url_json, record_line, record_text, spelled
+from kedge.install.ready import made_ready
+from kedge.install.records import direct_url_json, record_line, spelled
 from kedge.install.scripts import launcher_kind, replaces_wrapper, with_shebang, wrapper
-from kedge.install.workspace import Workspace
+from kedge.install.workspace import Area, Workspace
 
 #: What ``INSTALLER`` says.
 INSTALLER = "kedge"
-
-# Written anew for each installation; a wheel that brings them was built from an installed one.
-_WRITTEN = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 
 
 class Places:
@@ -53,12 +51,12 @@ def keys_used(addition: Addition) -> set[str]:
     """Which of the five parts the wheel has something for."""
     manifest = addition.wheel.manifest
     used = {"purelib" if manifest.root_is_purelib else "platlib"}
-    for entry in manifest.files:
+    for entry in manifest.others:
         top, _, rest = entry.path.partition("/")
-        if top.endswith(".data") and rest:
+        if top.endswith(".data"):
             used.add(rest.partition("/")[0])
-        elif entry.path == f"{manifest.dist_info}/entry_points.txt":
-            used.add("scripts")
+    if manifest.entry_points:
+        used.add("scripts")
     return used
 
 
@@ -83,6 +81,7 @@ class Staging:
         self._reporter = reporter
         self._made: set[str] = set()
         self._places: dict[str, str] = {}
+        self._areas: dict[str, Area] = {}
         self._umask = files.current_umask()
         self._linkers: dict[str, Linker] = {}
         self._name = ""
@@ -109,8 +108,7 @@ class Staging:
         """The staged counterpart of a folder of the environment."""
         place = self._places.get(root)
         if place is None:
-            area = self._workspace.area_of(files.nearest_existing(root))
-            place = self._places[root] = area.staged(root)
+            place = self._places[root] = self._area(root).staged(root)
         return place
 
     def make(self, folder: str) -> None:
@@ -126,16 +124,30 @@ class Staging:
             os.mkdir(folder)
         self._made.add(folder)
 
-    def link(self, sha256: str, root: str, jobs: list[Job]) -> None:
-        area = self._workspace.area_of(files.nearest_existing(root))
+    def link(self, sha256: str, root: str, source: str, linked: Linked) -> None:
+        """The files of a folder of the cache, to below a root; their folders are made."""
+        place = self.place(root)
+        self.make(place)
+        for folder in linked.folders:
+            folder = f"{place}/{folder}"
+            if folder not in self._made:
+                self.make(folder)
+        area = self._area(root)
         linker = self._linkers.get(area.folder)
         if linker is None:
             linker = Linker(self._plan.link_mode, umask=self._umask, contested=self._contested)
             self._linkers[area.folder] = linker
         before = linker.way
-        linker.place(sha256, jobs)
+        linker.place(sha256, source, place, linked.rows)
         if linker.way is not before and self._plan.link_mode is not LinkMode.AUTO:
             self._reporter.link_mode(linker.way)
+
+    def _area(self, root: str) -> Area:
+        area = self._areas.get(root)
+        if area is None:
+            area = self._workspace.area_of(files.nearest_existing(root))
+            self._areas[root] = area
+        return area
 
     def write(self, path: str, data: bytes, *, executable: bool = False) -> None:
         self.make(os.path.dirname(path))
@@ -164,62 +176,44 @@ class _StagedWheel:
         self._tree = os.fspath(addition.wheel.tree)
         self._roots = roots
         self._library = roots["purelib" if self._manifest.root_is_purelib else "platlib"]
-        self._lines: dict[str, str] = {}  # of RECORD, by path: a later file replaces an earlier
+        # Of RECORD, by path, beyond those made ready: a later file replaces an earlier.
+        self._lines: dict[str, str] = {}
 
     def run(self) -> None:
-        in_root, in_data = self._sorted_files()
-        self._link("", self._library, [(entry.path, entry) for entry in in_root])
-        programs = self._entry_points()
-        wrapped = {program.name for program in programs}
-        for key, members in in_data.items():
-            if key == "scripts":
-                for path, entry in members:
-                    if not replaces_wrapper(path, wrapped):
-                        self._write_script(path, entry)
-            else:
-                self._link(key, self._roots[key], members)
+        bytecode = self._staging.bytecode_of(self._addition)
+        compiled = Linked() if bytecode is None else bytecode.linked
+        self._link(self._library, self._tree, self._manifest.linked)
+        programs = parse_entry_points(self._manifest.entry_points)[0]
+        self._put_elsewhere({program.name for program in programs})
         self._write_programs(programs)
-        self._link_bytecode()
-        self._write_info()
+        if bytecode is not None:
+            self._link(self._library, os.fspath(bytecode.tree), compiled)
+        self._write_info(compiled)
 
-    def _sorted_files(
-        self,
-    ) -> tuple[list[ManifestEntry], dict[str, list[tuple[str, ManifestEntry]]]]:
-        """The files for the folder of modules, and the others by key, with their path there."""
-        info = self._manifest.dist_info + "/"
-        in_root: list[ManifestEntry] = []
-        in_data: dict[str, list[tuple[str, ManifestEntry]]] = {}
-        for entry in self._manifest.files:
-            path = entry.path
-            if ".data/" in path:
-                top, _, inside = path.partition("/")
-                if top.endswith(".data"):
-                    key, _, rest = inside.partition("/")
-                    in_data.setdefault(key, []).append((rest, entry))
-                    continue
-            if path.startswith(info) and path[len(info) :] in _WRITTEN:
+    def _link(self, root: str, source: str, linked: Linked) -> None:
+        if linked.rows:
+            self._staging.link(self._addition.wheel.sha256, root, source, linked)
+
+    def _put_elsewhere(self, wrapped: Collection[str]) -> None:
+        """What the wheel has in ``.data`` folders. ``wrapped`` are programs that are written."""
+        found: dict[tuple[str, str], list[ManifestEntry]] = {}
+        for entry in self._manifest.others:
+            top, _, inside = entry.path.partition("/")
+            if top.endswith(".data"):
+                key, _, rest = inside.partition("/")
+                found.setdefault((top, key), []).append(entry._replace(path=rest))
+        for (top, key), entries in found.items():
+            source = f"{self._tree}/{top}/{key}"
+            if key == "scripts":
+                for entry in entries:
+                    if not replaces_wrapper(entry.path, wrapped):
+                        self._write_script(source, entry)
                 continue
-            in_root.append(entry)
-        return in_root, in_data
-
-    def _link(self, key: str, root: str, members: list[tuple[str, ManifestEntry]]) -> None:
-        """Files of the tree as they are, to below a root; ``key`` is empty for the tree's own."""
-        if not members:
-            return
-        staged_root = self._staging.place(root)
-        prefix = self._prefix(root)
-        jobs: list[Job] = []
-        folder = None
-        self._staging.make(staged_root)
-        for path, entry in members:
-            parent = path.rpartition("/")[0]
-            if parent != folder:
-                folder = parent
-                self._staging.make(f"{staged_root}/{parent}" if parent else staged_root)
-            jobs.append((f"{self._tree}/{entry.path}", f"{staged_root}/{path}", entry))
-            recorded = prefix + path
-            self._lines[recorded] = record_line(recorded, entry.digest, entry.size)
-        self._staging.link(self._addition.wheel.sha256, root, jobs)
+            prefix = self._prefix(self._roots[key])
+            for entry in entries:
+                recorded = prefix + entry.path
+                self._lines[recorded] = record_line(recorded, entry.digest, entry.size)
+            self._link(self._roots[key], source, made_ready(entries))
 
     def _prefix(self, root: str) -> str:
         """What RECORD puts before paths below a root: paths count from the modules' folder."""
@@ -231,24 +225,6 @@ class _StagedWheel:
             relative = root  # another drive: pip writes the whole path too
         return "" if relative == os.curdir else relative.replace(os.sep, "/") + "/"
 
-    def _read(self, path: str) -> bytes | None:
-        """A file of the tree that is to be rewritten or looked into, if the wheel has it."""
-        entry = next((entry for entry in self._manifest.files if entry.path == path), None)
-        return None if entry is None else self._contents(entry)
-
-    def _contents(self, entry: ManifestEntry) -> bytes:
-        try:
-            with open(f"{self._tree}/{entry.path}", "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            data = b""
-        if spelled(hashlib.sha256(data).digest()) != entry.digest:
-            raise DamagedEntryError(
-                f"The cached file {self._tree}/{entry.path} was changed.",
-                sha256=self._addition.wheel.sha256,
-            )
-        return data
-
     def _write(self, root: str, path: str, data: bytes, *, executable: bool = False) -> None:
         self._staging.write(f"{self._staging.place(root)}/{path}", data, executable=executable)
         digest = spelled(hashlib.sha256(data).digest())
@@ -257,19 +233,28 @@ class _StagedWheel:
 
     # Programs
 
-    def _entry_points(self) -> tuple[EntryPoint, ...]:
-        data = self._read(f"{self._manifest.dist_info}/entry_points.txt")
-        return parse_entry_points((data or b"").decode("utf-8", "replace"))[0]
-
-    def _write_script(self, path: str, entry: ManifestEntry) -> None:
+    def _write_script(self, folder: str, entry: ManifestEntry) -> None:
         # Made executable whatever the archive says: those built on Windows say nothing.
         interpreter = self._staging.plan.interpreter
         data = with_shebang(
-            self._contents(entry),
+            self._contents(f"{folder}/{entry.path}", entry.digest),
             executable=os.fspath(interpreter.executable),
             windows=os.name == "nt",
         )
-        self._write(self._roots["scripts"], path, data, executable=True)
+        self._write(self._roots["scripts"], entry.path, data, executable=True)
+
+    def _contents(self, path: str, digest: str) -> bytes:
+        """A file of the tree that is to be rewritten."""
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            data = b""
+        if spelled(hashlib.sha256(data).digest()) != digest:
+            raise DamagedEntryError(
+                f"The cached file {path} was changed.", sha256=self._addition.wheel.sha256
+            )
+        return data
 
     def _write_programs(self, programs: tuple[EntryPoint, ...]) -> None:
         if not programs:
@@ -287,19 +272,7 @@ class _StagedWheel:
 
     # The rest
 
-    def _link_bytecode(self) -> None:
-        bytecode = self._staging.bytecode_of(self._addition)
-        if bytecode is None or not bytecode.files:
-            return
-        staged_root = self._staging.place(self._library)
-        jobs: list[Job] = []
-        for entry in bytecode.files:
-            self._staging.make(f"{staged_root}/{entry.path.rpartition('/')[0]}")
-            jobs.append((f"{bytecode.tree}/{entry.path}", f"{staged_root}/{entry.path}", entry))
-            self._lines[entry.path] = record_line(entry.path)  # without a digest, as pip
-        self._staging.link(self._addition.wheel.sha256, self._library, jobs)
-
-    def _write_info(self) -> None:
+    def _write_info(self, compiled: Linked) -> None:
         info = self._manifest.dist_info
         self._write(self._library, f"{info}/INSTALLER", f"{INSTALLER}\n".encode())
         if self._addition.requested:
@@ -309,7 +282,20 @@ class _StagedWheel:
             self._write(self._library, f"{info}/direct_url.json", data)
         self._lines[f"{info}/RECORD"] = record_line(f"{info}/RECORD")
         path = f"{self._staging.place(self._library)}/{info}/RECORD"
-        self._staging.write(path, record_text(self._lines))
+        self._staging.write(path, self._record(compiled).encode())
+
+    def _record(self, compiled: Linked) -> str:
+        """The whole RECORD: what was made ready, and then the lines of this installation."""
+        rest = "".join(self._lines[path] for path in sorted(self._lines))
+        linked = self._manifest.linked
+        info = f"{self._manifest.dist_info}/"
+        replaced = {path for path in self._lines if not path.startswith(("../", info))}
+        if "__pycache__" in linked.record:
+            replaced.update(row[0] for row in compiled.rows)
+        record = linked.record
+        if replaced:
+            record = made_ready(file for file in linked.files if file.path not in replaced).record
+        return record + compiled.record + rest
 
 
 def _platform(interpreter: Interpreter) -> str:

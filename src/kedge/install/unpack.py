@@ -33,6 +33,7 @@ from kedge.errors import PageError, WheelError
 from kedge.install.archive import Archive, BadArchive, Member
 from kedge.install.entry_points import parse_entry_points
 from kedge.install.paths import collisions, path_problem
+from kedge.install.ready import apart
 from kedge.install.records import (
     SIGNATURES,
     Listed,
@@ -218,15 +219,16 @@ class _Unpacking:
         if self._problems:
             raise _refused(self._filename, self._problems)
         purelib = fields.get("root-is-purelib", [""])[0].lower() == "true"
-        # By folder, so that whoever links them meets each folder once.
-        self._entries.sort(key=lambda entry: (entry.path.rpartition("/")[0], entry.path))
+        linked, others = apart(self._entries, dist_info=self._layout.dist_info)
         return Manifest(
             name=name,
             version=version,
             filename=self._filename,
             dist_info=self._layout.dist_info,
             root_is_purelib=purelib,
-            files=tuple(self._entries),
+            linked=linked,
+            others=others,
+            entry_points=self._text("entry_points.txt"),
         )
 
     def _make(self, folder: str, made: set[str]) -> None:
@@ -336,9 +338,10 @@ class _Unpacking:
         return metadata.name, metadata.version_text
 
     def _check_entry_points(self) -> None:
-        data = self._looked_at.get("entry_points.txt")
-        if data is not None:
-            self._problems += parse_entry_points(data.decode("utf-8", "replace"))[1]
+        self._problems += parse_entry_points(self._text("entry_points.txt"))[1]
+
+    def _text(self, name: str) -> str:
+        return self._looked_at.get(name, b"").decode("utf-8", "replace")
 
 
 class _Found(NamedTuple):
