@@ -27,6 +27,7 @@ from kedge.transport.exchange import MAX_REDIRECTS, refuse_downgrade
 from kedge.transport.failures import is_refused_certificate
 from kedge.transport.locations import Location, locate, redirect_target
 from kedge.transport.options import TransportOptions
+from kedge.transport.prepared import LocatedRequest, RawResponse
 from kedge.transport.proxies import parse_proxy
 from kedge.transport.retry import PASSING
 
@@ -90,8 +91,12 @@ class PinnedAdapter(HTTPAdapter):
         """Nothing: the pool has its context, and what is set here would be loaded into it."""
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        location = locate(request.url or "")
-        return self._route(request, proxies).request_target(location)
+        return self._route(request, proxies).request_target(_location(request))
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        if isinstance(req, LocatedRequest):
+            return RawResponse(req, resp)
+        return super().build_response(req, resp)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         # PreparedRequest keeps no timeout; requests' default is to wait for ever.
@@ -104,10 +109,14 @@ class PinnedAdapter(HTTPAdapter):
         self._dialler.close()
 
     def _route(self, request: requests.PreparedRequest, proxies: Any) -> Route:
-        location = locate(request.url or "")
+        location = _location(request)
         explicit = select_proxy(location.url, proxies) if proxies else None
         proxy = parse_proxy(Sourced(explicit, _EXPLICIT)) if explicit else None
         return self._dialler.route(location, proxy=proxy)
+
+
+def _location(request: requests.PreparedRequest) -> Location:
+    return request.location if isinstance(request, LocatedRequest) else locate(request.url or "")
 
 
 class OriginAuth(AuthBase):

@@ -36,6 +36,7 @@ from kedge.transport.dial import Dialler, Route
 from kedge.transport.failures import RAISED, Call, Phase, status_error, translated
 from kedge.transport.locations import Location, locate, redirect_target
 from kedge.transport.options import TransportReporter
+from kedge.transport.prepared import LocatedRequest
 from kedge.transport.retry import RetryPolicy, parse_retry_after
 
 MAX_REDIRECTS = 20
@@ -214,13 +215,9 @@ class Exchanger:
 
     def _send(self, location: Location, call: Call, headers: Mapping[str, str]) -> BaseHTTPResponse:
         with translated(call, Phase.HEAD):
-            answer = self.session.get(
-                location.url,
-                headers=dict(headers),
-                stream=True,
-                allow_redirects=False,
-                timeout=self.timeout,
-            )
+            request = LocatedRequest(location, headers)
+            adapter = self.session.get_adapter(location.url)
+            answer = adapter.send(request, stream=True, timeout=self.timeout)
         raw: BaseHTTPResponse = answer.raw
         return raw
 
