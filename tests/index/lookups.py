@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from kedge.cache import CachedPage
+from kedge.cache import CachedPage, PageHead
 from kedge.index import IndexFile, IndexReporter, Link
 from kedge.index.files import files_of
 from kedge.model import Origin, OriginKind, Sourced
@@ -41,6 +42,14 @@ class Pages:
     def get(self, url: str) -> CachedPage | None:
         return self.held.get(url)
 
+    def head(self, url: str) -> PageHead | None:
+        page = self.held.get(url)
+        if page is None:
+            return None
+        return PageHead(
+            content_type=page.content_type, fresh_until=page.fresh_until, digest=page.digest
+        )
+
     def put(self, url: str, page: CachedPage) -> bool:
         self.held[url] = page
         return True
@@ -54,6 +63,10 @@ class Metadata:
 
     def get(self, sha256: str) -> bytes | None:
         return self.held.get(sha256)
+
+    def digest(self, sha256: str) -> str | None:
+        held = self.held.get(sha256)
+        return None if held is None else hashlib.sha256(held).hexdigest()
 
     def put(self, sha256: str, metadata: bytes) -> bool:
         self.held[sha256] = metadata

@@ -1,7 +1,8 @@
 """Small random worlds of packages, and what pip makes of them: the yardstick for the resolver.
 
 A :class:`World` is an index in a folder (PEP 503 pages, tiny wheels), what is installed, and one
-request. Everything follows from its seed. :func:`ask_pip` puts many worlds to one pip process.
+request. Everything follows from its seed. :func:`ask_pip` puts many worlds to one pip process,
+:func:`problem_of` is the request for kedge's resolver.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
+from kedge.environment import current, installed
+from kedge.model import Origin, OriginKind
+from kedge.requirements import Requested, parse_argument, parse_file
+from kedge.resolve import FormatControl, Problem, ReleaseControl, UpgradeStrategy
 from support.wheels import Artifact, sdist, wheel
 
 _NAMES = ["Alpha", "b.ravo", "char-lie", "delta", "echo", "fox_trot", "golf", "hotel", "india"]
@@ -204,6 +209,55 @@ _FLAGS = [
     (["--no-deps"], 0.05),
     (["--ignore-requires-python"], 0.08),
 ]
+
+
+def problem_of(world: World) -> Problem:
+    """The request as kedge's resolver is asked it."""
+    python = current()
+    words = iter(world.arguments)
+    origin = Origin(OriginKind.COMMAND_LINE)
+    requested: list[Requested] = []
+    constraints: list[Requested] = []
+    formats, releases = FormatControl(), ReleaseControl()
+    upgrade, strategy = False, UpgradeStrategy.ONLY_IF_NEEDED
+    flags = set()
+    for word in words:
+        match word:
+            case "--only-binary":
+                formats = formats.only_binary(next(words))
+            case "--all-releases":
+                releases = releases.all_releases(next(words))
+            case "--only-final":
+                releases = releases.only_final(next(words))
+            case "--pre":
+                releases = releases.all_releases(":all:")
+            case "--upgrade":
+                upgrade = True
+            case "--upgrade-strategy":
+                strategy = UpgradeStrategy(next(words))
+            case "-c":
+                parsed = parse_file(next(words), None, environ={}, origin=origin, constraint=True)
+                constraints += parsed.constraints
+            case _ if word.startswith("--"):
+                flags.add(word)
+            case _:
+                requested.append(parse_argument(word, origin))
+    return Problem(
+        requested=tuple(requested),
+        constraints=tuple(constraints),
+        installed=installed([world.installed]),
+        markers=python.markers,
+        tags=python.tags,
+        python_version=".".join(map(str, python.version)),
+        upgrade=strategy if upgrade else UpgradeStrategy.NONE,
+        formats=formats,
+        releases=releases,
+        prefer_binary="--prefer-binary" in flags,
+        ignore_requires_python="--ignore-requires-python" in flags,
+        no_deps="--no-deps" in flags,
+        ignore_installed="--ignore-installed" in flags,
+        force_reinstall="--force-reinstall" in flags,
+    )
 
 
 @dataclass(frozen=True)

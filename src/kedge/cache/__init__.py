@@ -1,4 +1,4 @@
-"""What is kept between runs: unpacked wheels, index pages, metadata, what was built from what.
+"""What is kept between runs: unpacked wheels, pages, metadata, answers, what was built from what.
 
 ``open_cache(directory)`` gives a :class:`Cache`; ``open_cache(None)`` one that lives in a
 temporary folder and goes with it, for the same code to run without a cache. Nothing here
@@ -9,16 +9,18 @@ is simply not stored. Only a wheel that cannot be unpacked into it is an error, 
 installed from anywhere else.
 """
 
+from kedge.cache.answers import AnswerStore
 from kedge.cache.built import BuiltStore, built_key
 from kedge.cache.directory import Cache, open_cache
 from kedge.cache.hints import HintStore
 from kedge.cache.inventory import CacheInfo, Removed
 from kedge.cache.manifest import Linked, Manifest, ManifestEntry, Row
 from kedge.cache.metadata import MetadataStore
-from kedge.cache.pages import CachedPage, PageStore
+from kedge.cache.pages import CachedPage, PageHead, PageStore
 from kedge.cache.wheels import Bytecode, CachedWheel, UnpackedWheel, WheelStore
 
 __all__ = [
+    "AnswerStore",
     "BuiltStore",
     "Bytecode",
     "Cache",
@@ -30,6 +32,7 @@ __all__ = [
     "Manifest",
     "ManifestEntry",
     "MetadataStore",
+    "PageHead",
     "PageStore",
     "Removed",
     "Row",

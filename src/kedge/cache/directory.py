@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kedge.cache import inventory
+from kedge.cache.answers import AnswerStore
 from kedge.cache.atomic import Scratch, remove_tree
 from kedge.cache.built import BuiltStore
 from kedge.cache.hints import HintStore
@@ -32,8 +33,9 @@ _PAGES = "pages-v1"
 _METADATA = "metadata-v1"
 _BUILT = "built-v1"
 _TRUST = "trust-v1"
+_ANSWERS = "answers-v1"
 _SCRATCH = "tmp"
-_OURS = ("wheels-v", "pages-v", "metadata-v", "built-v", "trust-v")
+_OURS = ("wheels-v", "pages-v", "metadata-v", "built-v", "trust-v", "answers-v")
 
 # No process takes so long to make one entry: purging need not wait for a day.
 _ABANDONED_SECONDS = 3600.0
@@ -68,6 +70,7 @@ class Cache:
         self.metadata = MetadataStore(directory / _METADATA, self._scratch)
         self.built = BuiltStore(directory / _BUILT, self._scratch)
         self.hints = HintStore(directory / _TRUST, self._scratch)
+        self.answers = AnswerStore(directory / _ANSWERS, self._scratch)
         self._finalizer = weakref.finalize(self, remove_tree, directory) if is_temporary else None
 
     def __enter__(self) -> Cache:
@@ -89,7 +92,11 @@ class Cache:
     def info(self) -> CacheInfo:
         """Counts and sizes; walks the whole cache."""
         return inventory.measure(
-            self.directory, self.wheels, self.pages.folder, self.metadata.folder
+            self.directory,
+            self.wheels,
+            pages=self.pages.folder,
+            metadata=self.metadata.folder,
+            answers=self.answers.folder,
         )
 
     def list(self, pattern: str | None = None) -> tuple[CachedWheel, ...]:
@@ -127,7 +134,13 @@ class Cache:
 
     def _small_files(self) -> tuple[Path, ...]:
         """The folders in which each file is an entry."""
-        return (self.pages.folder, self.metadata.folder, self.built.folder, self.hints.folder)
+        return (
+            self.pages.folder,
+            self.metadata.folder,
+            self.built.folder,
+            self.hints.folder,
+            self.answers.folder,
+        )
 
 
 def open_cache(
@@ -177,7 +190,7 @@ def _make(directory: Path) -> str | None:
         # Members of the owner's group are let pass at the top: under a umask of 002 every folder
         # is like that. Inside, the folders are made 0700, and must still be.
         complaint = _complaint(directory, directory.stat(), forbidden=0o002)
-        for part in (_WHEELS, _PAGES, _METADATA, _BUILT, _TRUST, _SCRATCH):
+        for part in (_WHEELS, _PAGES, _METADATA, _BUILT, _TRUST, _ANSWERS, _SCRATCH):
             if complaint is None:
                 folder = directory / part
                 folder.mkdir(mode=0o700, exist_ok=True)

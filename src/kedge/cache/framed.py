@@ -10,12 +10,16 @@ makes a quarter of them at 18 ms to write and 7 ms to read, against 1 ms for eit
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kedge.cache.atomic import Scratch
+
+#: No head is longer; one that is counts as absent where only heads are read.
+_HEAD_LIMIT = 8192
 
 
 def write(scratch: Scratch, path: Path, head: Mapping[str, object], body: bytes) -> bool:
@@ -44,3 +48,24 @@ def read(path: Path) -> tuple[dict[str, Any], bytes] | None:
     if head.get("length") != len(body) or head.get("crc32") != zlib.crc32(body):
         return None
     return head, body
+
+
+def head(path: Path) -> dict[str, Any] | None:
+    """The head alone; ``None`` also where the file is not as long as its head says.
+
+    The body may still be damaged: whoever wants that has to :func:`read` it.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            start = file.read(_HEAD_LIMIT)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return None
+    line, newline, _ = start.partition(b"\n")
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    if not newline or not isinstance(found, dict) or found.get("length") != size - len(line) - 1:
+        return None
+    return found

@@ -26,10 +26,12 @@ class CacheInfo:
     page_bytes: int
     metadata: int
     metadata_bytes: int
+    answers: int
+    answer_bytes: int
 
     @property
     def total_bytes(self) -> int:
-        return self.wheel_bytes + self.page_bytes + self.metadata_bytes
+        return self.wheel_bytes + self.page_bytes + self.metadata_bytes + self.answer_bytes
 
 
 @frozen(kw_only=True)
@@ -43,11 +45,14 @@ class Removed:
         return Removed(count=self.count + other.count, bytes=self.bytes + other.bytes)
 
 
-def measure(directory: Path, wheels: WheelStore, pages: Path, metadata: Path) -> CacheInfo:
+def measure(
+    directory: Path, wheels: WheelStore, *, pages: Path, metadata: Path, answers: Path
+) -> CacheInfo:
     """Count everything; reads no contents."""
     entries = list(wheels._entries())
     page_sizes = [size for _, size, _ in _files(pages)]
     metadata_sizes = [size for _, size, _ in _files(metadata)]
+    answer_sizes = [size for _, size, _ in _files(answers)]
     return CacheInfo(
         directory=directory,
         wheels=len(entries),
@@ -56,6 +61,8 @@ def measure(directory: Path, wheels: WheelStore, pages: Path, metadata: Path) ->
         page_bytes=sum(page_sizes),
         metadata=len(metadata_sizes),
         metadata_bytes=sum(metadata_sizes),
+        answers=len(answer_sizes),
+        answer_bytes=sum(answer_sizes),
     )
 
 

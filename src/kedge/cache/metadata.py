@@ -5,6 +5,7 @@ Whoever stores it has checked it against a hash, or read it from the wheel itsel
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -29,10 +30,19 @@ class MetadataStore:
         found = None if path is None else framed.read(path)
         return None if found is None else found[1]
 
+    def digest(self, sha256: str) -> str | None:
+        """The SHA-256, in hex, of what :meth:`get` gives, without reading all of that."""
+        path = self._path(sha256)
+        head = None if path is None else framed.head(path)
+        return head.get("digest") if head else None
+
     def put(self, sha256: str, metadata: bytes) -> bool:
         """Store it; ``False`` if it cannot be."""
         path = self._path(sha256)
-        return path is not None and framed.write(self._scratch, path, {}, metadata)
+        if path is None:
+            return False
+        head = {"digest": hashlib.sha256(metadata).hexdigest()}
+        return framed.write(self._scratch, path, head, metadata)
 
     def forget(self, sha256: str) -> None:
         """Remove the metadata of that wheel, if it is there."""

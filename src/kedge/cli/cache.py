@@ -44,6 +44,7 @@ def _act(job: Job, cache: Cache) -> int:
             console.result(f"Wheels: {info.wheels} ({human_size(info.wheel_bytes)})")
             console.result(f"Index pages: {info.pages} ({human_size(info.page_bytes)})")
             console.result(f"Metadata: {info.metadata} ({human_size(info.metadata_bytes)})")
+            console.result(f"Resolutions: {info.answers} ({human_size(info.answer_bytes)})")
         case "list":
             _list(job, cache)
         case "remove":

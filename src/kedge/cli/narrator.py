@@ -112,6 +112,11 @@ class Narrator(Reporter):
     def rejected(self, name: str, version: str, reason: str) -> None:
         self._console.debug(f"Not {name} {version}: {reason}")
 
+    def recalled(self, pages: int) -> None:
+        self._console.debug(
+            f"The answer of an earlier run holds: none of its {_count(pages, 'page')} has changed"
+        )
+
     def notice(self, text: str) -> None:
         self._console.say(text)
 

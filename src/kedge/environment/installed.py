@@ -118,6 +118,13 @@ class InstalledDistribution:
         return _read(self.dist_info / name) or _read(self.dist_info / fallback)
 
     @property
+    def metadata_digest(self) -> str:
+        """The SHA-256 of its metadata file, in hex; of nothing where there is none."""
+        import hashlib
+
+        return hashlib.sha256(self._metadata_bytes() or b"").hexdigest()
+
+    @property
     def has_metadata(self) -> bool:
         return bool(self._metadata_bytes())
 

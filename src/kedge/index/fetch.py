@@ -7,12 +7,13 @@ everything else would let an index vanish without a word (pypa/pip#12655, #4271)
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from kedge.cache.pages import CachedPage
+from kedge.cache.pages import CachedPage, PageHead
 from kedge.classes import frozen, replace
 from kedge.errors import HttpStatusError, PageError
 from kedge.index import kept
@@ -87,15 +88,20 @@ class PageCache(Protocol):
     """Pages kept between runs: :class:`kedge.cache.PageStore`."""
 
     def get(self, url: str) -> CachedPage | None: ...
+    def head(self, url: str) -> PageHead | None: ...
     def put(self, url: str, page: CachedPage) -> bool: ...
 
 
 @frozen
 class Fetched:
-    """A page, and whether what it states may be relied on (cached, or used to cache others)."""
+    """A page, and whether what it states may be relied on (cached, or used to cache others).
+
+    ``identity`` is equal for equal pages alone; ``None`` where the page is not kept for later.
+    """
 
     page: Page
     verified: bool
+    identity: str | None = None
 
 
 class PageFetcher:
@@ -135,7 +141,7 @@ class PageFetcher:
         stored = known.stored if known else None
         revalidate = self._revalidate or refresh
         if known and not revalidate and self._clock() < known.stored.fresh_until:
-            return Fetched(known.page, verified=True)
+            return Fetched(known.page, verified=True, identity=known.stored.digest)
         try:
             answer = self._fetcher.get(url, headers=_headers(stored, revalidate=revalidate))
         except HttpStatusError as exc:
@@ -145,9 +151,26 @@ class PageFetcher:
         if answer.status == 304:
             return self._confirmed(url, key, known, answer, cache)
         page = read_page(answer.url, answer.headers, answer.body)
+        identity = None
         if cache and answer.verified:
-            self._store(cache, key, answer, page)
-        return Fetched(page, answer.verified)
+            identity = self._store(cache, key, answer, page)
+        return Fetched(page, answer.verified, identity)
+
+    def current(self, url: str, *, refresh: bool = False) -> str | None:
+        """The identity of the page that :meth:`remote` would give without asking anybody.
+
+        ``None`` where it would ask, or the page is not known by one.
+        """
+        if self._cache is None or self._revalidate or refresh or not self.verifies(url):
+            return None
+        head = self._cache.head(strip_userinfo(url))
+        if head is None or head.content_type != kept.FORM or self._clock() >= head.fresh_until:
+            return None
+        return head.digest
+
+    def verifies(self, url: str) -> bool:
+        """Whether the server that ``url`` names has its certificate checked."""
+        return self._fetcher is not None and self._fetcher.verified(url)
 
     def local(self, path: Path) -> Fetched | None:
         """The HTML page in a file; ``None`` where there is no such file."""
@@ -175,27 +198,29 @@ class PageFetcher:
         fresh_until = self._fresh_until(answer.headers)
         if answer.verified and fresh_until != known.stored.fresh_until:
             cache.put(key, replace(known.stored, fresh_until=fresh_until))
-        return Fetched(known.page, verified=answer.verified)
+        identity = known.stored.digest if answer.verified else None
+        return Fetched(known.page, verified=answer.verified, identity=identity)
 
-    def _store(self, cache: PageCache, key: str, answer: Answer, page: Page) -> None:
+    def _store(self, cache: PageCache, key: str, answer: Answer, page: Page) -> str | None:
+        """Keep the page for later runs, if it may be kept; its identity there."""
         if "no-store" in answer.headers.get("Cache-Control", "").lower():
-            return
+            return None
         etag = answer.headers.get("ETag")
         last_modified = answer.headers.get("Last-Modified")
         fresh_until = self._fresh_until(answer.headers)
         if not (etag or last_modified or fresh_until):
-            return
-        cache.put(
-            key,
-            CachedPage(
-                url=answer.url,
-                content_type=kept.FORM,
-                body=kept.dump(page),
-                etag=etag,
-                last_modified=last_modified,
-                fresh_until=fresh_until,
-            ),
+            return None
+        body = kept.dump(page)
+        stored = CachedPage(
+            url=answer.url,
+            content_type=kept.FORM,
+            body=body,
+            etag=etag,
+            last_modified=last_modified,
+            fresh_until=fresh_until,
+            digest=hashlib.sha256(body).hexdigest(),
         )
+        return stored.digest if cache.put(key, stored) else None
 
     def _fresh_until(self, headers: Mapping[str, str]) -> float:
         """When the page must be asked for again (RFC 9111, 4.2), or 0 for "each time"."""

@@ -7,6 +7,7 @@ for or what fits.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -26,12 +27,15 @@ from kedge.index.metadata import MetadataCache, MetadataReader
 from kedge.index.shared import Once, Workers
 from kedge.index.sources import IndexSources, Place, PlaceKind, find_places, is_html
 from kedge.index.tables import LinkTable
-from kedge.model import Hashes, redact_url
+from kedge.model import Hashes, redact_url, strip_userinfo
 
 _ALL = ":all:"
 
 #: Where a locked file was found.
 _LOCK = "a lock file"
+
+#: The identity of a page that does not exist.
+_ABSENT = "absent"
 
 
 class IndexReporter:
@@ -100,6 +104,8 @@ class Index:
         self._project_pages: Once[tuple[str, str], tuple[IndexFile, ...]] = Once()
         self._tables: Once[str, _Listing] = Once()
         self._metadata: Once[str, CoreMetadata] = Once()
+        self._identities: dict[tuple[str, str], str | None] = {}
+        self._texts: dict[str, str] = {}
         self._lock = threading.Lock()
         self._warned: set[str] = set()
         self._downloads = downloads
@@ -188,6 +194,45 @@ class Index:
         with self._lock:
             return self._downloaded.get(file.url)
 
+    # -- whether it is still the same
+
+    def places(self) -> tuple[str, ...] | None:
+        """The addresses that are asked, without credentials; ``None`` where anything else than
+        remote indexes has a say, whose state cannot be told.
+        """
+        remote = all(place.kind is PlaceKind.REMOTE_INDEX for place in self._indexes)
+        if self._find_links or self._locked or not remote:
+            return None
+        return tuple(strip_userinfo(place.url) for place in self._indexes)
+
+    def state(self, names: Iterable[NormalizedName], files: Iterable[IndexFile]) -> str | None:
+        """A digest of the pages of these projects and the metadata of these files, as they are now.
+
+        Equal for equal contents alone. Pages that may be used unasked are not read; the others
+        are asked for, in parallel. ``None`` where one of them is not kept for later runs, or warns
+        of something. Raises as :meth:`files`.
+        """
+        pages = [(place, name) for name in sorted(names) for place in self._indexes]
+        unknown = [page for page in pages if self._identity(*page) is None]
+        self.prefetch(dict.fromkeys(name for _, name in unknown))
+        for page in unknown:
+            self._project_page(*page)
+        identities = [self._identity(*page) for page in pages]
+        wheels = sorted(files, key=lambda file: file.url)
+        texts = [self._texts.get(file.url) or self._reader.kept_digest(file) for file in wheels]
+        if None in identities or None in texts:
+            return None
+        told = (identities, [file.url for file in wheels], texts)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def _identity(self, place: Place, project: NormalizedName) -> str | None:
+        """Of the page that was read, else of the one that would be, if nobody need be asked."""
+        try:
+            return self._identities[place.url, project]
+        except KeyError:
+            url = place.project_url(project)
+            return self._pages.current(url, refresh=self._is_refreshed(project))
+
     def close(self) -> None:
         """Drop what is not under way yet, and remove the temporary folder if there is one."""
         self._workers.close()
@@ -215,17 +260,26 @@ class Index:
         return (place.url, project), partial(self._read_project_page, place, project)
 
     def _read_project_page(self, place: Place, project: NormalizedName) -> tuple[IndexFile, ...]:
+        url = place.project_url(project)
         if place.path is not None:
             fetched = self._pages.local(place.path / project / "index.html")
         else:
-            refresh = project in self._refresh or _ALL in self._refresh
-            fetched = self._pages.remote(place.project_url(project), refresh=refresh)
+            fetched = self._pages.remote(url, refresh=self._is_refreshed(project))
+            self._identities[place.url, project] = self._identity_of(fetched, url)
         if fetched is None:
             return ()
         self._warn(fetched.page.warning)
         files = self._found(project, fetched.page.links, place, verified=fetched.verified)
-        self._reporter.page_read(redact_url(place.project_url(project)), len(files))
+        self._reporter.page_read(redact_url(url), len(files))
         return files
+
+    def _identity_of(self, fetched: Fetched | None, url: str) -> str | None:
+        if fetched is None:
+            return _ABSENT if self._pages.verifies(url) else None
+        return None if fetched.page.warning else fetched.identity
+
+    def _is_refreshed(self, project: NormalizedName) -> bool:
+        return project in self._refresh or _ALL in self._refresh
 
     def _listing(self, place: Place) -> _Listing:
         return self._tables.get(*self._listing_job(place))
@@ -272,7 +326,8 @@ class Index:
     # -- one file
 
     def _read_metadata(self, file: IndexFile) -> CoreMetadata:
-        metadata, _ = self._reader.read(file)
+        metadata, text = self._reader.read(file)
+        self._texts[file.url] = hashlib.sha256(text).hexdigest()
         self._reporter.metadata_read(file.filename)
         return metadata
 

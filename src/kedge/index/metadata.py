@@ -46,6 +46,7 @@ class MetadataCache(Protocol):
     """METADATA kept between runs, by a SHA-256: :class:`kedge.cache.MetadataStore`."""
 
     def get(self, sha256: str) -> bytes | None: ...
+    def digest(self, sha256: str) -> str | None: ...
     def put(self, sha256: str, metadata: bytes) -> bool: ...
 
 
@@ -86,6 +87,13 @@ class MetadataReader:
         if kept is not None:
             return kept
         return self._fetch(file)
+
+    def kept_digest(self, file: IndexFile) -> str | None:
+        """The SHA-256 of the text that :meth:`read` would give without asking anybody."""
+        sha256 = file.hashes.get("sha256") if file.is_wheel else None
+        if self._cache is None or sha256 is None or file.local is not None:
+            return None
+        return self._cache.digest(sha256) or self._cache.digest(_claim_key(file, sha256))
 
     def _fetch(self, file: IndexFile) -> tuple[CoreMetadata, bytes]:
         fetcher = self._network(file)

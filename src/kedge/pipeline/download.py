@@ -19,7 +19,7 @@ from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
 from kedge.pipeline.digests import check_digests, digests_of
 from kedge.pipeline.parallel import fetch_each
 from kedge.pipeline.supply import connected, supply
-from kedge.resolve import Problem, resolve
+from kedge.resolve import Problem
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def download(settings: Settings, interpreter: Interpreter, reporter: Reporter) -
             began = time.monotonic()
             problem = _problem(settings, asked)
             catalog = supplies.catalog(problem)
-            resolution = resolve(problem, catalog, reporter)
+            resolution = supplies.recall.resolve(problem, catalog, reporter)
             reporter.resolved(resolution, time.monotonic() - began)
             save = partial(_save, folder=folder, connection=connection, catalog=catalog)
             pins = [pin for pin in resolution.to_install if not _is_folder(pin, reporter)]

@@ -35,7 +35,7 @@ from kedge.model import DirectUrl, TrustDecision, strip_userinfo
 from kedge.pipeline.aim import aim_of
 from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
 from kedge.pipeline.supply import Supply, connected, supply
-from kedge.resolve import Problem, Resolution, UpgradeStrategy, resolve
+from kedge.resolve import Problem, Resolution, UpgradeStrategy
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class _Steps:
 
     def _resolve(self, problem: Problem, catalog: Catalog) -> Resolution:
         began = time.monotonic()
-        resolution = resolve(problem, catalog, self.reporter)
+        resolution = self.supply.recall.resolve(problem, catalog, self.reporter)
         self.reporter.resolved(resolution, time.monotonic() - began)
         return resolution
 

@@ -22,6 +22,7 @@ from kedge.pipeline.checkouts import Where
 from kedge.pipeline.connection import PARALLEL, Connection
 from kedge.pipeline.fetch import Wheels
 from kedge.pipeline.provision import Provision
+from kedge.pipeline.recall import Recall, recall
 from kedge.pipeline.stores import Stores
 from kedge.resolve import hashes_by_user
 from kedge.settings import options as table
@@ -46,6 +47,7 @@ class Supply:
     index: Index
     builds: Builds
     wheels: Wheels
+    recall: Recall
 
     def catalog(self, problem: Problem) -> Catalog:
         """What the resolver asks about that problem."""
@@ -110,7 +112,13 @@ def supply(
             )
 
         builds.provisions = provisions
-        yield Supply(asked=asked, index=index, builds=builds, wheels=wheels)
+        yield Supply(
+            asked=asked,
+            index=index,
+            builds=builds,
+            wheels=wheels,
+            recall=recall(settings, index, cache),
+        )
 
 
 def _index(

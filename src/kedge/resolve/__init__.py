@@ -15,7 +15,7 @@ from kedge.resolve.problem import (
 )
 from kedge.resolve.report import ResolveReporter
 from kedge.resolve.resolution import Pin, Resolution
-from kedge.resolve.resolver import MAX_ROUNDS, resolve
+from kedge.resolve.resolver import MAX_ROUNDS, resolve, search
 
 __all__ = [
     "MAX_ROUNDS",
@@ -30,4 +30,5 @@ __all__ = [
     "UpgradeStrategy",
     "hashes_by_user",
     "resolve",
+    "search",
 ]

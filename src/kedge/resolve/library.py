@@ -55,6 +55,8 @@ class Library:
         self._catalogues: dict[NormalizedName, Catalogue] = {}
         self._metadata: dict[str, CoreMetadata] = {}
         self._matches: dict[tuple[object, ...], Matches] = {}
+        #: The projects of which the engine read the pages; what looks ahead of it does not count.
+        self.asked: set[NormalizedName] = set()
 
     def catalogue(self, name: NormalizedName) -> Catalogue:
         """The project's files, fetched at the first call; empty when there is no such project."""
@@ -95,6 +97,7 @@ class Library:
         key = (name, frozenset(str(specifier) for specifier in wanted.specifiers))
         found = self._matches.get(key)
         if found is None:
+            self.asked.add(name)
             found = self._matches[key] = Matches(self.catalogue(name).matching(wanted))
         return found
 

@@ -105,6 +105,9 @@ class _Names:
             return 1
         return 2 if ALL in self.second else 0
 
+    def __str__(self) -> str:
+        return f"{','.join(sorted(self.first))};{','.join(sorted(self.second))}"
+
     def add_first(self, value: str) -> _Names:
         return _Names(*_fold(value, self.first, self.second))
 
@@ -162,6 +165,9 @@ class FormatControl:
     def only_binary(self, value: str) -> FormatControl:
         return FormatControl(self._names.add_second(value))
 
+    def __str__(self) -> str:
+        return str(self._names)
+
     def allows_wheels(self, name: str) -> bool:
         return self._names.says(canonicalize_name(name)) != 1
 
@@ -187,6 +193,9 @@ class ReleaseControl:
 
     def only_final(self, value: str) -> ReleaseControl:
         return ReleaseControl(self._names.add_second(value))
+
+    def __str__(self) -> str:
+        return str(self._names)
 
     def allows_prereleases(self, name: str) -> bool | None:
         """Whether pre-releases count; ``None``: where nothing else matches (PEP 440)."""

@@ -31,6 +31,9 @@ class ResolveReporter:
     def notice(self, message: str) -> None:
         """One sentence for a patient reader."""
 
+    def recalled(self, pages: int) -> None:
+        """An earlier answer holds: none of the pages that it rests on has changed."""
+
     def warn(self, message: str) -> None:
         """One sentence that the user should see."""
 

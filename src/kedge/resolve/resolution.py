@@ -143,15 +143,26 @@ def _pin(
     installed = None if problem.ignore_installed else problem.installed.get(name)
     if installed is not None and _stays(candidate, installed, force=problem.force_reinstall):
         return Pin(name=name, version=version, file=installed, kept=True)
-    by_user = hashes.get(name)
+    return pin_of_file(candidate.file, problem, hashes, direct=candidate.direct)
+
+
+def pin_of_file(
+    file: IndexFile,
+    problem: Problem,
+    hashes: Mapping[NormalizedName, Hashes],
+    *,
+    direct: str | None = None,
+) -> Pin:
+    """What is to be installed from that file, in the place of what is installed."""
+    by_user = hashes.get(file.name)
     return Pin(
-        name=name,
-        version=version,
-        file=candidate.file,
-        direct=candidate.direct,
-        hashes=by_user or candidate.file.hashes,
+        name=file.name,
+        version=file.version,
+        file=file,
+        direct=direct,
+        hashes=by_user or file.hashes,
         hashes_by_user=bool(by_user),
-        replaces=installed,
+        replaces=None if problem.ignore_installed else problem.installed.get(file.name),
     )
 
 

@@ -9,6 +9,7 @@ from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
 from resolvelib.resolvers import Resolution as Engine
 
 from kedge.errors import ResolutionError
+from kedge.resolve.answers import Grounds
 from kedge.resolve.candidates import Candidate, PythonCandidate
 from kedge.resolve.constraints import collect_constraints
 from kedge.resolve.demands import Demand
@@ -44,6 +45,21 @@ def resolve(
 ) -> Resolution:
     """The set of distributions that pip would choose for the same request, in install order.
 
+    Arguments and errors are those of :func:`search`, which tells more.
+    """
+    return search(problem, source, reporter, threads=threads, max_rounds=max_rounds)[0]
+
+
+def search(
+    problem: Problem,
+    source: Source,
+    reporter: ResolveReporter | None = None,
+    *,
+    threads: int = 16,
+    max_rounds: int = MAX_ROUNDS,
+) -> tuple[Resolution, Grounds | None]:
+    """The same, and what it rests on (``None``: on more than pages and wheels of indexes).
+
     ``threads`` look ahead of the search, which itself runs in the caller's thread; 0 switches that
     off. Raises :class:`~kedge.errors.NotFoundError` where no file of a project fits,
     :class:`~kedge.errors.ConflictError` where requirements exclude each other,
@@ -71,7 +87,7 @@ def resolve(
     )  # fmt: skip
     resolution = read_off(state, problem, hashes)
     _warn_of_yanked(resolution, reporter)
-    return resolution
+    return resolution, universe.grounds()
 
 
 def _search(

@@ -14,6 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from kedge.errors import BuildError, NeedsBuildError, ResolutionError
 from kedge.model import Hashes, redact_url
+from kedge.resolve.answers import Grounds
 from kedge.resolve.candidates import (
     Base,
     Candidate,
@@ -91,6 +92,8 @@ class Universe:
         self._with_extras: dict[tuple[int, Extras], ExtrasCandidate] = {}
         self._dependencies: dict[int, tuple[Demand, ...]] = {}
         self._unusable: dict[str, ImpossibleDemand] = {}
+        self._names: set[NormalizedName] = set()
+        self._described: dict[str, IndexFile] = {}
         #: Called with the files that come next, when the first choices were refused.
         self.upcoming: Callable[[Iterable[IndexFile]], None] = lambda files: None
         #: Called with everything that a candidate demands, before any of it is looked at.
@@ -185,6 +188,7 @@ class Universe:
             ]
         if not limits:
             return []
+        self._names.add(name)
         wanted = self._library.wanted(name, (demand.specifier for demand in limits))
         merge = self._installed_first if prefer_installed else self._newest_first
         return lambda: (
@@ -294,6 +298,15 @@ class Universe:
             self._direct[key] = FileCandidate(self._source.direct(wanted), direct=url)
         return self._direct[key]
 
+    # -- what the answer rests on
+
+    def grounds(self) -> Grounds | None:
+        """What the engine looked at; ``None`` where that is more than pages and wheels."""
+        files = self._described.values()
+        if self._direct or self._unusable or not all(file.is_wheel for file in files):
+            return None
+        return Grounds(self._library.asked, self._names, files)
+
     # -- what a candidate demands
 
     def dependencies(self, candidate: Candidate) -> tuple[Demand, ...]:
@@ -318,7 +331,7 @@ class Universe:
                 yield from self._requires(candidate.distribution.metadata, NO_EXTRAS)
             case FileCandidate():
                 check_hashed(candidate, self._problem, self._hashes)
-                metadata = self._library.metadata(candidate.file)
+                metadata = self._metadata(candidate.file)
                 if metadata.requires_python and not self._problem.ignore_requires_python:
                     fits = self._target.fits_python(metadata.requires_python)
                     yield PythonDemand(metadata.requires_python, self._python if fits else None)
@@ -333,13 +346,17 @@ class Universe:
             return
         if isinstance(base, FileCandidate):
             check_hashed(base, self._problem, self._hashes)
-            metadata = self._library.metadata(base.file)
+            metadata = self._metadata(base.file)
         else:
             metadata = base.distribution.metadata
         provided = {canonicalize_name(extra) for extra in metadata.provides_extra}
         for extra in sorted(candidate.extras - provided):
             self._reporter.warn(f"{base.name} {base.version} has no extra named {extra}.")
         yield from self._requires(metadata, candidate.extras & provided)
+
+    def _metadata(self, file: IndexFile) -> CoreMetadata:
+        self._described[file.url] = file
+        return self._library.metadata(file)
 
     def _requires(self, metadata: CoreMetadata, extras: Extras) -> Iterator[Demand]:
         for requirement in self._library.requirements(metadata, extras):

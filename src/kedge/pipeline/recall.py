@@ -1,0 +1,71 @@
+"""A resolution, from an earlier run where that one still holds, else from the engine.
+
+Joins what knows when an answer holds (:mod:`kedge.resolve.answers`), what can tell whether pages
+and metadata are the same (:meth:`kedge.index.Index.state`), and the cache that keeps answers.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from kedge.errors import KedgeError
+from kedge.resolve import resolve, search
+from kedge.resolve.answers import Heard, Kept, dump, installed_state, load, question, tell_again
+from kedge.settings import options as table
+
+if TYPE_CHECKING:
+    from kedge.cache import AnswerStore, Cache
+    from kedge.index import Index
+    from kedge.resolve import Problem, Resolution, ResolveReporter, Source
+    from kedge.settings.values import Settings
+
+
+class Recall:
+    """Resolves, and remembers. ``store`` is None where nothing is to be remembered."""
+
+    def __init__(self, index: Index, store: AnswerStore | None) -> None:
+        self._index = index
+        self._store = store
+
+    def resolve(self, problem: Problem, source: Source, reporter: ResolveReporter) -> Resolution:
+        """See :func:`kedge.resolve.resolve`: the same answer, perhaps without its search."""
+        places = self._index.places() if self._store is not None else None
+        key = None if places is None else question(problem, places)
+        if self._store is None or key is None:
+            return resolve(problem, source, reporter)
+        kept = self._recalled(self._store, key, problem)
+        if kept is not None:
+            reporter.recalled(len(kept.grounds.pages))
+            tell_again(kept.told, reporter)
+            return kept.resolution
+        heard = Heard(reporter)
+        resolution, grounds = search(problem, source, heard)
+        if grounds is not None:
+            state = self._index.state(grounds.pages, grounds.wheels)
+            installed = installed_state(problem, grounds.names)
+            if state is not None and installed is not None:
+                kept = Kept(resolution, grounds, state, installed, tuple(heard.told))
+                self._store.put(key, dump(kept))
+        return resolution
+
+    def _recalled(self, store: AnswerStore, key: str, problem: Problem) -> Kept | None:
+        """What was kept, if everything that it rests on is as it was."""
+        data = store.get(key)
+        if data is None:
+            return None
+        try:
+            kept = load(data, problem)
+            if kept.installed != installed_state(problem, kept.grounds.names):
+                return None
+            if kept.state != self._index.state(kept.grounds.pages, kept.grounds.wheels):
+                return None
+        except (KedgeError, ValueError):  # the engine may not even need what failed
+            return None
+        return kept
+
+
+def recall(settings: Settings, index: Index, cache: Cache) -> Recall:
+    """Where answers are kept, if they are: a time that is relative to now asks anew each time."""
+    relative = isinstance(settings.value(table.UPLOADED_PRIOR_TO), timedelta)
+    return Recall(index, None if relative or cache.is_temporary else cache.answers)
