@@ -55,6 +55,28 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
+#: Interrupted while the module is imported that reads the command line: the first after start-up.
+INTERRUPTED_EARLY = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "kedge.cli.run":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from kedge.cli.main import program
+sys.exit(program())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not here: signals")
+def test_ctrl_c_while_kedge_starts_is_no_traceback(clean_environ: dict[str, str]) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_EARLY, "list"]
+    done = subprocess.run(command, env=clean_environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: Interrupted.\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="not here: signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_being_told_to_end_leaves_nothing_behind(

@@ -9,7 +9,16 @@ from kedge.install.paths import collisions, path_problem
 
 @pytest.mark.parametrize(
     "path",
-    ["a.py", "pkg/a.py", "pkg/with blank/ä.txt", "pkg/..a/b..c", ".hidden", "ab:c/d", "pkg/con"],
+    [
+        "a.py",
+        "pkg/a.py",
+        "pkg/with blank/ä.txt",
+        "pkg/..a/b..c",
+        ".hidden",
+        "ab:c/d",
+        "pkg/con",
+        ".kedgerc",
+    ],
 )
 def test_accepted(path: str) -> None:
     assert path_problem(path) is None
@@ -33,6 +42,8 @@ def test_accepted(path: str) -> None:
         ("./a.py", "part"),
         ("pkg//a.py", "part"),
         ("pkg/\udcff", "Unicode"),
+        (".kedge/journal", "kedge"),
+        ("demo.data/data/.Kedge-12ab/backup/1", "kedge"),
     ],
 )
 def test_refused_everywhere(path: str, word: str) -> None:

@@ -254,6 +254,44 @@ def test_a_file_for_a_folder_is_refused(stand: Stand, kind: str) -> None:
     assert stand.snapshot() == before
 
 
+@pytest.mark.parametrize(
+    "brought",
+    [
+        {"entry_points": {"python": "demo:main"}},
+        {"data": {"scripts/python3": "#!python\n"}},
+        {"data": {"data/bin/python": "#!/bin/sh\n"}},
+        {"data": {"data/pyvenv.cfg": "home = /elsewhere\n"}},
+    ],
+    ids=["program", "script", "data", "configuration"],
+)
+@pytest.mark.skipif(os.name == "nt", reason="not here: folders of another name")
+def test_nothing_replaces_what_makes_it_an_environment(
+    stand: Stand, brought: dict[str, dict[str, str]]
+) -> None:
+    before = stand.snapshot()
+    with pytest.raises(InstallError, match="belongs to the environment itself"):
+        stand.install(wheel("demo", **brought))  # type: ignore[arg-type]
+    assert stand.snapshot() == before
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_state_folder_that_is_not_kedges(stand: Stand, kind: str, tmp_path: Path) -> None:
+    """A link would have what it points to deleted."""
+    precious = tmp_path / "elsewhere" / "stage" / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("")
+    state = stand.venv.site / ".kedge"
+    if kind == "link":
+        state.symlink_to(tmp_path / "elsewhere")
+    else:
+        state.write_text("")
+    for change in (lambda: stand.install(wheel("demo")), stand.recover):
+        with pytest.raises(InstallError, match=r"\.kedge is no folder"):
+            change()
+    assert precious.exists()
+    assert stand.installed() == {}
+
+
 def test_a_linked_package_folder_is_written_through(stand: Stand, tmp_path: Path) -> None:
     real = tmp_path / "elsewhere"
     real.mkdir()

@@ -77,6 +77,21 @@ def test_what_lies_outside_the_environment_is_refused(stand: Stand, tmp_path: Pa
     assert stand.installed() == {}
 
 
+def test_what_makes_it_an_environment_belongs_to_no_distribution(stand: Stand) -> None:
+    stand.install(wheel("demo"))
+    before = stand.snapshot()
+    own = [stand.venv.python, stand.venv.path / "pyvenv.cfg"]
+    _claim(stand, *(os.path.relpath(path, stand.venv.site) for path in own))
+    told = _uninstall(stand, "demo")
+    assert {path for path, _ in told.all("refused")} == {
+        os.path.normpath(stand.venv.site / os.path.relpath(path, stand.venv.site)) for path in own
+    }
+    gone = before.keys() - stand.snapshot().keys()
+    assert gone
+    assert all("demo" in path for path in gone)
+    assert stand.venv.run("-c", "print(1)") == "1\n"
+
+
 def test_a_link_is_removed_and_not_what_it_points_to(stand: Stand, tmp_path: Path) -> None:
     stand.install(wheel("demo"))
     _write(tmp_path / "real", {"a.txt": "precious"})

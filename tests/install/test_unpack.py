@@ -484,11 +484,22 @@ def test_data_of_no_scheme(tmp_path: Path, data: dict[str, str], word: str) -> N
 
 
 @pytest.mark.parametrize(
-    "entry_points", [{"../evil": "demo:main"}, {"demo": "demo"}, {"demo": "not a name:x"}]
+    "entry_points",
+    [
+        {"../evil": "demo:main"},
+        {".kedge": "demo:main"},
+        {"demo": "demo"},
+        {"demo": "not a name:x"},
+    ],
 )
 def test_entry_points_that_cannot_be_programs(tmp_path: Path, entry_points: dict[str, str]) -> None:
     problems = _refused(wheel("demo", entry_points=entry_points), tmp_path)
     assert any(next(iter(entry_points)) in problem for problem in problems)
+
+
+def test_an_entry_point_whose_name_a_terminal_would_obey(tmp_path: Path) -> None:
+    problems = _refused(wheel("demo", entry_points={"de\x1b[2Jmo": "demo:main"}), tmp_path)
+    assert ["control character" in problem for problem in problems] == [True]
 
 
 def test_names_that_differ_in_case(tmp_path: Path) -> None:

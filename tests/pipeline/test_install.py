@@ -69,6 +69,28 @@ class TestDamage:
         assert len(files_fetched(server)) == 1
         assert another.run("-c", "import inner; print(inner.__version__)").strip() == "2.0"
 
+    @pytest.mark.parametrize("left", [None, b"", b"Name: else\nVersion: 9\n"])
+    def test_so_is_one_whose_metadata_is_damaged(
+        self,
+        run: Run,
+        server: Server,
+        bundle: Path,
+        venv: Venv,
+        another: Venv,
+        cache: Path,
+        left: bytes | None,
+    ) -> None:
+        """A power cut leaves empty files, and a purge beside an install none."""
+        run("install", venv, "inner", "--cert", bundle, "--link-mode", "copy")
+        [metadata] = cache.rglob("inner-2.0.dist-info/METADATA")
+        metadata.unlink()
+        if left is not None:
+            metadata.write_bytes(left)
+        server.forget()
+        assert run("install", another, "inner", "--cert", bundle) == 0
+        assert len(files_fetched(server)) == 1
+        assert another.versions() == {"inner": "2.0"}
+
 
 class TestUnverified:
     """What nothing trusted vouches for is installed, as the user asked, and not kept."""

@@ -29,7 +29,11 @@ def program(*, launched_as_module: bool = False) -> int:
         # takes a tenth of a run that finds nothing to do, most of it while modules are imported.
         gc.set_threshold(50_000, 20, 20)
         end_tidily_on_signals()
-    code = main(argv, environ=os.environ, launched_as_module=launched_as_module)
+    try:
+        code = main(argv, environ=os.environ, launched_as_module=launched_as_module)
+    except KeyboardInterrupt:  # while modules were imported; of what comes after, run() tells
+        print("error: Interrupted.", file=sys.stderr)  # noqa: T201 - there is no console yet
+        code = 1
     # What is left goes with the process: a last collection costs time, and CPython 3.12.1 crashes
     # in it after keyring was imported.
     gc.freeze()

@@ -167,7 +167,7 @@ class Narrator(Reporter):
         self._console.warn(f"{name} was left alone: {reason}")
 
     def refused(self, path: Path, name: str) -> None:
-        self._console.warn(f"{path}, which {name} claims, is outside the environment and stays.")
+        self._console.warn(f"{path}, which {name} claims, is not its own and stays.")
 
 
 #: What is timed, in the order in which a command comes to it.

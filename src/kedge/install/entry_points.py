@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from kedge.classes import frozen
+from kedge.install.paths import path_problem
 
 #: The groups that become programs; ``gui_scripts`` have no console window on Windows.
 CONSOLE, GUI = "console_scripts", "gui_scripts"
@@ -59,6 +60,6 @@ def _name_problem(name: str) -> str | None:
     # A name becomes a file of the scripts folder, and must not become one elsewhere.
     if not name or name in (".", ".."):
         return "has no usable name"
-    if "/" in name or "\\" in name or "\x00" in name or re.match(r"[A-Za-z]:", name):
+    if "/" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
         return "would be written outside the folder of programs"
-    return None
+    return path_problem(name)

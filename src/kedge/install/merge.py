@@ -26,7 +26,7 @@ class Merge:
 
     ``existing`` says what becomes of what is in the way. For a target folder, ``target`` is that
     folder and ``shared`` are the folders in it that are gone into like any other, because they
-    belong to no one package (``bin``).
+    belong to no one package (``bin``). ``own`` are the files that nothing may replace.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Merge:
         existing: Existing = Existing.MERGE,
         target: str = "",
         shared: Iterable[str] = (),
+        own: frozenset[str] = frozenset(),
     ) -> None:
         self.operations: list[Operation] = []
         self._workspace = workspace
@@ -44,6 +45,7 @@ class Merge:
         self._existing = existing
         self._target = target
         self._shared = frozenset(shared)
+        self._own = own
         self._gone: set[str] = set()
 
     def remove(self, path: str) -> None:
@@ -73,6 +75,11 @@ class Merge:
         if state is None:
             self.operations.append(Operation(Kind.IN, staged, final))
             return
+        if final in self._own:
+            raise InstallError(
+                f"A file is to be installed as {final}, which belongs to the environment itself.",
+                hint="The wheel was built wrongly, or means harm: tell its maintainers.",
+            )
         if self._is_unit(final):
             self._replace_unit(staged, final, state)
             return

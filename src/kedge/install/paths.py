@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from kedge.install.workspace import STATE
+
 # What most paths are, and what can mean but one thing anywhere.
 _ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -48,6 +50,8 @@ def path_problem(path: str, *, windows: bool = False) -> str | None:
         return "leads out of the wheel"
     if "" in parts or "." in parts:
         return "holds an empty part"
+    if any(part.casefold().partition("-")[0] == STATE for part in parts):
+        return "is where kedge keeps what an installation is about to change"
     try:
         path.encode()
     except UnicodeEncodeError:

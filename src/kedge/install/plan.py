@@ -114,7 +114,8 @@ class InstallReporter:
         """A distribution that was to be removed is not; a sentence."""
 
     def refused(self, path: Path, name: str) -> None:
-        """A file that ``name`` claims is not removed: it lies outside the environment."""
+        """A file that ``name`` claims is not removed: it lies outside the environment, or it is
+        what makes it one."""
 
     def removed(self, name: str, version: str) -> None:
         """That distribution was removed."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from kedge.cache import Bytecode, Linked, ManifestEntry
 from kedge.environment.interpreter import Interpreter
 from kedge.environment.scheme import Scheme
-from kedge.errors import DamagedEntryError
 from kedge.install import files
+from kedge.install.contents import contents_of
 from kedge.install.entry_points import EntryPoint, parse_entry_points
 from kedge.install.link import Linker
 from kedge.install.plan import Addition, InstallReporter, LinkMode, Plan
@@ -201,14 +201,12 @@ class _StagedWheel:
             top, _, inside = entry.path.partition("/")
             if top.endswith(".data"):
                 key, _, rest = inside.partition("/")
-                found.setdefault((top, key), []).append(entry._replace(path=rest))
+                if key != "scripts":
+                    found.setdefault((top, key), []).append(entry._replace(path=rest))
+                elif not replaces_wrapper(rest, wrapped):
+                    self._write_script(rest, entry)
         for (top, key), entries in found.items():
             source = f"{self._tree}/{top}/{key}"
-            if key == "scripts":
-                for entry in entries:
-                    if not replaces_wrapper(entry.path, wrapped):
-                        self._write_script(source, entry)
-                continue
             prefix = self._prefix(self._roots[key])
             for entry in entries:
                 recorded = prefix + entry.path
@@ -233,28 +231,15 @@ class _StagedWheel:
 
     # Programs
 
-    def _write_script(self, folder: str, entry: ManifestEntry) -> None:
+    def _write_script(self, path: str, entry: ManifestEntry) -> None:
         # Made executable whatever the archive says: those built on Windows say nothing.
         interpreter = self._staging.plan.interpreter
         data = with_shebang(
-            self._contents(f"{folder}/{entry.path}", entry.digest),
+            contents_of(self._addition.wheel, entry),
             executable=os.fspath(interpreter.executable),
             windows=os.name == "nt",
         )
-        self._write(self._roots["scripts"], entry.path, data, executable=True)
-
-    def _contents(self, path: str, digest: str) -> bytes:
-        """A file of the tree that is to be rewritten."""
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            data = b""
-        if spelled(hashlib.sha256(data).digest()) != digest:
-            raise DamagedEntryError(
-                f"The cached file {path} was changed.", sha256=self._addition.wheel.sha256
-            )
-        return data
+        self._write(self._roots["scripts"], path, data, executable=True)
 
     def _write_programs(self, programs: tuple[EntryPoint, ...]) -> None:
         if not programs:

@@ -167,6 +167,7 @@ class _Transaction:
             existing=plan.existing,
             target=files.real(plan.scheme.purelib) if is_target else "",
             shared=shared_folders(plan) if is_target else (),
+            own=bounds.own,
         )
         kept = bounds.kept | self._workspace.file_systems.mounts
         for path in uninstall.paths_to_move(removal, kept):
@@ -322,7 +323,13 @@ def _workspace(base: str) -> Workspace:
 
 @contextmanager
 def _turn(base: str, reporter: InstallReporter) -> Iterator[None]:
-    with locked(os.path.join(base, STATE), waiting=lambda: reporter.waiting(Path(base))):
+    state = os.path.join(base, STATE)
+    if os.path.lexists(state) and (os.path.islink(state) or not os.path.isdir(state)):
+        raise InstallError(
+            f"{state} is no folder, and only kedge should have made it.",
+            hint="Find out what it is, remove it, and try again.",
+        )
+    with locked(state, waiting=lambda: reporter.waiting(Path(base))):
         yield
 
 
@@ -354,16 +361,15 @@ def _translated(scheme: Scheme) -> Iterator[None]:
 
 
 def _install_error(scheme: Scheme, exc: OSError) -> InstallError:
-    place = str(exc.filename2 or exc.filename or scheme.purelib)
-    if f"{os.sep}{STATE}" in place:  # of no interest to a user
-        place = str(scheme.purelib)
+    # Where in the state folder is of no interest to a user.
+    place = str(exc.filename2 or exc.filename or scheme.purelib).split(f"{os.sep}{STATE}")[0]
     reason = exc.strerror or str(exc)
     match exc.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            message = f"The disk of {scheme.purelib} is full"
+            message = f"The disk of {place} is full"
             hint = "Make room and try again."
         case errno.EROFS:
-            message = f"{scheme.purelib} cannot be changed: its file system is read-only"
+            message = f"{place} cannot be changed: its file system is read-only"
             hint = "Install elsewhere, into a virtual environment, say."
         case errno.EACCES | errno.EPERM:
             message = f"{place} cannot be changed: {reason}"

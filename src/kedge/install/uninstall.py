@@ -26,12 +26,14 @@ class Bounds:
     """Where things may be removed. All paths are real and absolute.
 
     ``roots`` are the folders below which they may. ``kept`` are folders that stay even when
-    nothing is left in them. Distributions in ``standard_library`` are not touched at all.
-    ``programs`` maps a folder of packages to where programs go with it.
+    nothing is left in them, ``own`` the files without which it is no environment: they belong to
+    no distribution, whatever one claims. Distributions in ``standard_library`` are not touched at
+    all. ``programs`` maps a folder of packages to where programs go with it.
     """
 
     roots: tuple[str, ...]
     kept: frozenset[str]
+    own: frozenset[str]
     standard_library: frozenset[str]
     programs: Mapping[str, str]
 
@@ -54,6 +56,7 @@ def bounds_of(interpreter: Interpreter, scheme: Scheme) -> Bounds:
     return Bounds(
         roots=tuple(dict.fromkeys(roots)),
         kept=frozenset(kept),
+        own=_own_files(interpreter),
         standard_library=frozenset(
             {files.real(interpreter.stdlib), files.real(interpreter.platstdlib)}
         ),
@@ -63,6 +66,17 @@ def bounds_of(interpreter: Interpreter, scheme: Scheme) -> Bounds:
             for folder in (one.purelib, one.platlib)
         },
     )
+
+
+def _own_files(interpreter: Interpreter) -> frozenset[str]:
+    """The Python itself under each of its names, and what makes a folder a virtual environment."""
+    major, minor = interpreter.version[:2]
+    names = {interpreter.executable.name}
+    names |= {f"python{ending}" for ending in ("", major, f"{major}.{minor}")}
+    names |= {f"{name}.exe" for name in (*names, "pythonw")} if os.name == "nt" else set()
+    folders = {interpreter.executable.parent, scheme_for(interpreter).scripts}
+    programs = {os.path.join(files.real(folder), name) for folder in folders for name in names}
+    return frozenset({*programs, os.path.join(files.real(interpreter.prefix), "pyvenv.cfg")})
 
 
 def _folders(scheme: Scheme) -> tuple[Path, ...]:
@@ -154,7 +168,8 @@ class _Collector:
         if real is None:
             real = self._real[folder] = files.real(folder)
         final = os.path.join(real, name)
-        if name in ("", os.curdir, os.pardir) or not self._bounds.holds(real):
+        outside = name in ("", os.curdir, os.pardir) or not self._bounds.holds(real)
+        if outside or final in self._bounds.own:
             if os.path.lexists(path):
                 self._reporter.refused(Path(path), self._distribution.raw_name)
         elif whole and final not in self._bounds.kept:

@@ -150,19 +150,22 @@ def _lasts(pin: Pin, *, verified: bool) -> bool:
 
 
 def _confirm(pin: Pin, fetched: Fetched, catalog: Catalog) -> None:
-    """Refuse a wheel that requires something else than what the versions were chosen by.
+    """Refuse a wheel that requires something else than what the versions were chosen by, and one
+    that was damaged in the cache.
 
     Of one that was built the wheel's word counts from then on, and the versions are chosen again:
     some projects' setup.py requires one thing in one command and another in the next.
     """
+    from kedge.install.contents import metadata_of
+
     file = _file(pin)
-    path = fetched.wheel.dist_info / "METADATA"
-    actual = parse_metadata(path.read_bytes(), where=str(path))
+    text = metadata_of(fetched.wheel)
+    actual = parse_metadata(text, where=str(fetched.wheel.dist_info / "METADATA"))
     problems = disagreements(catalog.metadata(file), actual)
     if not problems:
         return
     if not file.is_wheel:
-        catalog.source(file).describe_anew(path.read_bytes(), actual)
+        catalog.source(file).describe_anew(text, actual)
         raise MetadataChangedError(
             f"{pin} was built with other requirements than its metadata said: {problems[0]}.",
             source=str(pin),

@@ -109,7 +109,7 @@ def install(
 
 @frozen(kw_only=True)
 class _Steps:
-    """What is repeated when another process changes the environment meanwhile."""
+    """What is repeated when another process changes the environment, or the cache, meanwhile."""
 
     settings: Settings
     interpreter: Interpreter
@@ -138,6 +138,13 @@ class _Steps:
                 if not attempts:
                     raise
                 self.reporter.detail("The environment was changed meanwhile: choosing again.")
+                continue
+            except DamagedEntryError as exc:
+                attempts -= 1
+                if not attempts:
+                    raise
+                self.reporter.detail(f"{exc.message} It is fetched again.")
+                self.supply.wheels.forget(exc.sha256, catalog)
                 continue
             except MetadataChangedError as exc:  # once for each source at most
                 self.reporter.warn(exc.message)
@@ -174,36 +181,36 @@ class _Steps:
         }
 
     def _install(self, resolution: Resolution, catalog: Catalog, observed: Observation) -> Plan:
-        """Fetch, plan, carry out; once more where the cache turns out to be damaged."""
+        """Fetch, plan, carry out."""
         reporter = self.reporter
-        for attempt in range(_ATTEMPTS):
-            began = time.monotonic()
-            found = self.supply.wheels.fetch(resolution.to_install, catalog)
-            reporter.fetched(resolution.to_install, time.monotonic() - began)
-            plan = Plan(
-                scheme=self.scheme,
-                interpreter=self.interpreter,
-                additions=tuple(
-                    _addition(pin, found[pin.name], catalog) for pin in resolution.to_install
-                ),
-                removals=_removals(resolution, self.interpreter, user=self.user),
-                compile=self.settings.value(table.COMPILE),
-                link_mode=LinkMode(self.settings.value(table.LINK_MODE)),
-                existing=_existing(self.settings),
-                observed=observed,
-            )
-            began = time.monotonic()
-            try:
-                carry_out(plan, reporter=reporter, store=self.cache.wheels)
-            except DamagedEntryError as exc:
-                if attempt + 1 == _ATTEMPTS:
-                    raise
-                reporter.detail(f"{exc.message} It is fetched again.")
-                self.supply.wheels.forget(exc.sha256, catalog)
-            else:
-                reporter.installed(plan, time.monotonic() - began)
-                return plan
-        raise AssertionError("unreachable")
+        began = time.monotonic()
+        found = self.supply.wheels.fetch(resolution.to_install, catalog)
+        reporter.fetched(resolution.to_install, time.monotonic() - began)
+        plan = self._plan(resolution, found, catalog, observed)
+        began = time.monotonic()
+        carry_out(plan, reporter=reporter, store=self.cache.wheels)
+        reporter.installed(plan, time.monotonic() - began)
+        return plan
+
+    def _plan(
+        self,
+        resolution: Resolution,
+        found: Mapping[NormalizedName, Fetched],
+        catalog: Catalog,
+        observed: Observation,
+    ) -> Plan:
+        return Plan(
+            scheme=self.scheme,
+            interpreter=self.interpreter,
+            additions=tuple(
+                _addition(pin, found[pin.name], catalog) for pin in resolution.to_install
+            ),
+            removals=_removals(resolution, self.interpreter, user=self.user),
+            compile=self.settings.value(table.COMPILE),
+            link_mode=LinkMode(self.settings.value(table.LINK_MODE)),
+            existing=_existing(self.settings),
+            observed=observed,
+        )
 
     def _conflicts(self, resolution: Resolution) -> tuple[Conflict, ...]:
         """Requirements that do not hold now, of what was installed or of what depends on it."""

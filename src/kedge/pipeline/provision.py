@@ -57,6 +57,7 @@ class Provision:
             releases=self.asked.releases,
             prefer_binary=self.asked.prefer_binary,
         )
+        attempts = _ATTEMPTS
         while True:
             catalog = Catalog(self.index, self.builds, chain=self.chain)
             resolution = resolve(problem, catalog, _Quiet(self.reporter))
@@ -66,33 +67,30 @@ class Provision:
                 return
             except MetadataChangedError as exc:  # once for each source at most
                 self.reporter.warn(exc.message)
-
-    def _install(self, resolution: Resolution, catalog: Catalog, environment: Interpreter) -> None:
-        for attempt in range(_ATTEMPTS):
-            found = self.wheels.fetch(resolution.to_install, catalog)
-            additions = [
-                Addition(
-                    name=found[pin.name].wheel.manifest.name,
-                    version=found[pin.name].wheel.manifest.version,
-                    wheel=found[pin.name].wheel,
-                )
-                for pin in resolution.to_install
-            ]
-            plan = Plan(
-                scheme=scheme_for(environment),
-                interpreter=environment,
-                additions=tuple(additions),
-                removals=tuple(p.replaces for p in resolution.to_install if p.replaces),
-            )
-            try:
-                carry_out(plan, reporter=self.reporter)
             except DamagedEntryError as exc:
-                if attempt + 1 == _ATTEMPTS:
+                attempts -= 1
+                if not attempts:
                     raise
                 self.wheels.forget(exc.sha256, catalog)
-            else:
-                self.lasts = self.lasts and all(found[p.name].lasts for p in resolution.to_install)
-                return
+
+    def _install(self, resolution: Resolution, catalog: Catalog, environment: Interpreter) -> None:
+        found = self.wheels.fetch(resolution.to_install, catalog)
+        additions = tuple(
+            Addition(
+                name=found[pin.name].wheel.manifest.name,
+                version=found[pin.name].wheel.manifest.version,
+                wheel=found[pin.name].wheel,
+            )
+            for pin in resolution.to_install
+        )
+        plan = Plan(
+            scheme=scheme_for(environment),
+            interpreter=environment,
+            additions=additions,
+            removals=tuple(p.replaces for p in resolution.to_install if p.replaces),
+        )
+        carry_out(plan, reporter=self.reporter)
+        self.lasts = self.lasts and all(found[p.name].lasts for p in resolution.to_install)
 
 
 class _Quiet(ResolveReporter):
