@@ -188,35 +188,58 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
+# Parameters that let whoever has the URL in: tokens of indexes and repositories, signatures of
+# storage services (S3's, Google's, Azure's). By the end of their names, letters and digits alone.
+_SECRET_PARAMETERS = re.compile(
+    r"auth|jwt|pwd|sig|(.*)(token|password|passwd|passphrase|secret|signature|credential|apikey"
+    r"|accesskey|accesskeyid|privatekey)"
+)
+
+
+def _is_secret(parameter: str) -> bool:
+    name = re.sub(r"[^a-z0-9]", "", unquote(parameter.partition("=")[0]).lower())
+    return _SECRET_PARAMETERS.fullmatch(name) is not None
+
+
 def redact_url(url: str) -> str:
-    """The URL with any password as ``****`` and a lone user name (a token, often) likewise.
+    """The URL with any password as ``****``, a lone user name (a token, often) likewise, and the
+    parameters of its query that are tokens or signatures by their names.
 
     >>> redact_url("https://user:secret@example.org/simple")
     'https://user:****@example.org/simple'
     >>> redact_url("https://token@example.org/simple")
     'https://****@example.org/simple'
+    >>> redact_url("https://example.org/spam.whl?version=1&access_token=secret")
+    'https://example.org/spam.whl?version=1&access_token=****'
     """
     try:
         parts = urlsplit(url)
     except ValueError:
         return re.sub(r"//[^/]*@", "//****@", url)
     userinfo, at, hostport = parts.netloc.rpartition("@")
-    if not at:
+    if not at and "=" not in parts.query:
         return url
     user, colon, _ = userinfo.partition(":")
-    hidden = f"{user}:****" if colon else "****"
-    return urlunsplit(parts._replace(netloc=f"{hidden}@{hostport}"))
+    hidden = (f"{user}:****" if colon else "****") + at if at else ""
+    query = "&".join(
+        f"{each.partition('=')[0]}=****" if _is_secret(each) else each
+        for each in parts.query.split("&")
+    )
+    return urlunsplit(parts._replace(netloc=hidden + hostport, query=query))
 
 
-def strip_userinfo(url: str) -> str:
-    """The URL without user name and password: fit to be stored or compared, not to be fetched.
+def strip_secrets(url: str) -> str:
+    """The URL without what :func:`redact_url` hides: fit to be stored or compared, not fetched.
 
-    >>> strip_userinfo("https://user:secret@example.org/simple")
-    'https://example.org/simple'
+    >>> strip_secrets("https://user:secret@example.org/simple?page=2&token=secret")
+    'https://example.org/simple?page=2'
     """
     parts = urlsplit(url)
     _, at, hostport = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=hostport)) if at else url
+    if not at and "=" not in parts.query:
+        return url
+    query = "&".join(each for each in parts.query.split("&") if not _is_secret(each))
+    return urlunsplit(parts._replace(netloc=hostport, query=query))
 
 
 def local_path(url: str, *, windows: bool = False) -> str:

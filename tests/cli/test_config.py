@@ -96,6 +96,24 @@ def test_list_of_one_file(machine: Machine) -> None:
     assert line.startswith("global.timeout='5'  # ")
 
 
+@pytest.mark.parametrize(
+    ("line", "listed"),
+    [
+        ("proxy = ana:secret@proxy:3128", "ana:****@proxy:3128"),
+        ("client-key-passphrase = secret", "****"),
+        ("find-links = https://a.example/?token=secret", "https://a.example/?token=****"),
+    ],
+)
+def test_nor_are_those_without_an_address_or_inside_one(
+    machine: Machine, line: str, listed: str
+) -> None:
+    machine.write(machine.user, f"[global]\n{line}\n")
+    name = line.partition(" ")[0]
+    assert any(f"global.{name}={listed!r}" in each for each in machine.run("list").results)
+    assert "secret" not in "".join(machine.run("debug").results)
+    assert "secret" in machine.run(f"get global.{name}").results[0]
+
+
 def test_passwords_are_not_listed_but_can_be_asked_for(machine: Machine) -> None:
     url = "https://ada:secret@host/simple"
     machine.write(machine.user, f"[global]\nindex-url = {url}\nextra-index-url =\n  {url}\n  b\n")

@@ -92,6 +92,57 @@ class TestDamage:
         assert another.versions() == {"inner": "2.0"}
 
 
+class TestSecretParameters:
+    """A token in a URL's query is sent where it belongs, and neither told nor kept."""
+
+    SECRET = "hush-hush-hush"
+
+    def secrets_in(self, *folders: Path) -> list[Path]:
+        found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return [path for path in found if self.SECRET.encode() in path.read_bytes()]
+
+    def test_of_a_file(
+        self,
+        run: Run,
+        server: Server,
+        bundle: Path,
+        venv: Venv,
+        cache: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        listed, report = tmp_path / "requirements.txt", tmp_path / "report.json"
+        url = f"{server.url}/files/inner-2.0-py3-none-any.whl?n=1&Private-Token={self.SECRET}"
+        listed.write_text(f"inner @ {url}\n")
+        words = ["--cert", bundle, "-vvv", "--report", report, "--log", tmp_path / "log"]
+        assert run("install", venv, "-r", listed, *words) == 0
+        assert server.requests[0].parts.query == f"n=1&Private-Token={self.SECRET}"
+        assert run("freeze", venv) == 0
+        said = capsys.readouterr()
+        assert self.SECRET not in said.out + said.err
+        assert "?n=1&Private-Token=****" in said.err
+        assert f"{url.partition('?')[0]}?n=1#sha256=" in said.out
+        listed.unlink()
+        assert self.secrets_in(tmp_path) == []
+
+    @pytest.mark.parametrize("word", ["-r", ""], ids=["list", "file"])
+    def test_of_what_is_not_there(
+        self,
+        run: Run,
+        server: Server,
+        bundle: Path,
+        venv: Venv,
+        word: str,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        url = f"{server.url}/gone/inner-2.0-py3-none-any.whl?sig={self.SECRET}"
+        words = [word, url] if word else [url]
+        assert run("install", venv, *words, "--cert", bundle, "-vvv", "--debug") == 1
+        said = capsys.readouterr()
+        assert self.SECRET not in said.out + said.err
+        assert "?sig=**** answered 404" in said.err
+
+
 class TestUnverified:
     """What nothing trusted vouches for is installed, as the user asked, and not kept."""
 

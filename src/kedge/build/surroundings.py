@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from kedge.environment import Interpreter
-from kedge.model import strip_userinfo
+from kedge.model import strip_secrets
 from kedge.trust.client import PASSPHRASE_VARIABLE
 
 #: They would show the build what is installed elsewhere, or start another Python.
@@ -50,7 +50,7 @@ def _stripped(url: str) -> str:
     except ValueError:
         return ""
     # The account of an ssh repository is no credential.
-    return url if parts.scheme.endswith("ssh") and parts.password is None else strip_userinfo(url)
+    return url if parts.scheme.endswith("ssh") and parts.password is None else strip_secrets(url)
 
 
 def within(environment: Interpreter, environ: Mapping[str, str]) -> dict[str, str]:

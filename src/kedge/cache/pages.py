@@ -15,7 +15,7 @@ from urllib.parse import urldefrag
 from kedge.cache import framed
 from kedge.cache.atomic import Scratch
 from kedge.classes import frozen
-from kedge.model import strip_userinfo
+from kedge.model import strip_secrets
 
 
 @frozen(kw_only=True)
@@ -120,4 +120,4 @@ def without_credentials(url: str) -> str:
     >>> without_credentials("https://user:secret@example.org/simple/#x")
     'https://example.org/simple/'
     """
-    return strip_userinfo(urldefrag(url).url)
+    return strip_secrets(urldefrag(url).url)

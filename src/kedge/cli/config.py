@@ -89,7 +89,7 @@ def _list(settings: Settings, output: Output, prefix: str) -> int:
     for line in sorted(lines, key=lambda one: one.key):
         winner = last[line.key]
         note = "" if winner is line else f", replaced in {winner.origin.path}"
-        output.result(f"{line.key}={_shown(line.value)!r}  # {_place(line.origin)}{note}")
+        output.result(f"{line.key}={_shown(line.key, line.value)!r}  # {_place(line.origin)}{note}")
     return 0
 
 
@@ -110,13 +110,13 @@ def _get(settings: Settings, output: Output, prefix: str) -> int:
 def _debug(settings: Settings, output: Output) -> int:
     output.result("variables:")
     for name, _, value in sorted(setting_variables(settings.snapshot)):
-        output.result(f"  {name}={_shown(value)!r}")
+        output.result(f"  {name}={_shown(name, value)!r}")
     for kind in FileKind:
         output.result(f"{kind.value}:")
         for file in settings.snapshot.of_kind(kind):
             output.result(f"  {file.path}, exists: {file.exists}")
             for line in _lines([file]):
-                output.result(f"    {line.key}: {_shown(line.value)}")
+                output.result(f"    {line.key}: {_shown(line.key, line.value)}")
     return 0
 
 
@@ -153,14 +153,20 @@ def _place(origin: Origin) -> str:
     return f"{origin.path}, line {origin.line}"
 
 
-def _shown(value: str) -> str:
-    """A value for the eye: without the passwords of its URLs."""
-    if "://" not in value:
-        return value
+def _shown(key: str, value: str) -> str:
+    """A value for the eye: without the passwords of its URLs, or at all where it is one."""
+    if key.lower().endswith(("password", "passphrase", "token")):
+        return "****"
     return "\n".join(
-        " ".join(redact_url(word) if "://" in word else word for word in line.split(" "))
-        for line in value.split("\n")
+        " ".join(_without_password(word) for word in line.split(" ")) for line in value.split("\n")
     )
+
+
+def _without_password(word: str) -> str:
+    if "://" in word:
+        return redact_url(word)
+    # A proxy's scheme may be left out.
+    return redact_url(f"//{word}").removeprefix("//") if "@" in word else word
 
 
 # --------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from kedge.errors import (
     NotAnIndexError,
     VerificationError,
 )
-from kedge.model import Hop, redact_url, strip_userinfo
+from kedge.model import Hop, redact_url, strip_secrets
 from kedge.transport.locations import locate
 from kedge.transport.proxies import Proxy
 
@@ -146,7 +146,7 @@ def _beside_others(diagnosis: Diagnosis, surroundings: Surroundings, user: User)
 def _examined(
     url: str, surroundings: Surroundings, code: int | None, neighbours: tuple[Neighbour, ...]
 ) -> Examination:
-    return examine(strip_userinfo(url), surroundings, verify_code=code, neighbours=neighbours)
+    return examine(strip_secrets(url), surroundings, verify_code=code, neighbours=neighbours)
 
 
 def _concluded(

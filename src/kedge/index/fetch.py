@@ -18,7 +18,7 @@ from kedge.classes import frozen, replace
 from kedge.errors import HttpStatusError, PageError
 from kedge.index import kept
 from kedge.index.pages import ACCEPT, Page, read_html, read_page
-from kedge.model import Hashes, redact_url, strip_userinfo
+from kedge.model import Hashes, redact_url, strip_secrets
 
 _ABSENT = {404, 410}
 
@@ -136,7 +136,7 @@ class PageFetcher:
         # A cached page is of no use where the server is not checked: whoever answers there could
         # keep an old page alive for ever, and nothing new may be stored.
         cache = self._cache if self._fetcher.verified(url) else None
-        key = strip_userinfo(url)
+        key = strip_secrets(url)
         known = _known(cache, key)
         stored = known.stored if known else None
         revalidate = self._revalidate or refresh
@@ -163,7 +163,7 @@ class PageFetcher:
         """
         if self._cache is None or self._revalidate or refresh or not self.verifies(url):
             return None
-        head = self._cache.head(strip_userinfo(url))
+        head = self._cache.head(strip_secrets(url))
         if head is None or head.content_type != kept.FORM or self._clock() >= head.fresh_until:
             return None
         return head.digest

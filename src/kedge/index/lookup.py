@@ -27,7 +27,7 @@ from kedge.index.metadata import MetadataCache, MetadataReader
 from kedge.index.shared import Once, Workers
 from kedge.index.sources import IndexSources, Place, PlaceKind, find_places, is_html
 from kedge.index.tables import LinkTable
-from kedge.model import Hashes, redact_url, strip_userinfo
+from kedge.model import Hashes, redact_url, strip_secrets
 
 _ALL = ":all:"
 
@@ -203,7 +203,7 @@ class Index:
         remote = all(place.kind is PlaceKind.REMOTE_INDEX for place in self._indexes)
         if self._find_links or self._locked or not remote:
             return None
-        return tuple(strip_userinfo(place.url) for place in self._indexes)
+        return tuple(strip_secrets(place.url) for place in self._indexes)
 
     def state(self, names: Iterable[NormalizedName], files: Iterable[IndexFile]) -> str | None:
         """A digest of the pages of these projects and the metadata of these files, as they are now.

@@ -19,7 +19,7 @@ from kedge.classes import field, frozen, mutable
 from kedge.environment.metadata import parse_metadata
 from kedge.errors import BuildError, MetadataChangedError, PageError, SourceError
 from kedge.index import disagreements
-from kedge.model import DirectUrl, Hashes, redact_url, strip_userinfo
+from kedge.model import DirectUrl, Hashes, redact_url, strip_secrets
 from kedge.pipeline.digests import check_digests, digests_of
 
 if TYPE_CHECKING:
@@ -513,7 +513,7 @@ def _below(folder: Path, wanted: Wanted) -> Path:
 
 def _archive_origin(wanted: Wanted, sha256: str) -> DirectUrl:
     return DirectUrl(
-        url=strip_userinfo(urldefrag(wanted.url).url),
+        url=strip_secrets(urldefrag(wanted.url).url),
         archive_hashes={"sha256": sha256},
         subdirectory=wanted.subdirectory,
     )

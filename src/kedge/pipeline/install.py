@@ -31,7 +31,7 @@ from kedge.install import (
     observe,
     recover,
 )
-from kedge.model import DirectUrl, TrustDecision, strip_userinfo
+from kedge.model import DirectUrl, TrustDecision, strip_secrets
 from kedge.pipeline.aim import aim_of
 from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
 from kedge.pipeline.supply import Supply, connected, supply
@@ -332,7 +332,7 @@ def _origin(
     if not file.is_wheel:
         return catalog.origin(file)
     hashes = dict(pin.hashes) if sha256 is None else {"sha256": sha256}
-    return DirectUrl(url=strip_userinfo(urldefrag(pin.direct).url), archive_hashes=hashes)
+    return DirectUrl(url=strip_secrets(urldefrag(pin.direct).url), archive_hashes=hashes)
 
 
 def _removals(

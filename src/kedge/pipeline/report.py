@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kedge import __version__
 from kedge.index import IndexFile
 from kedge.install.records import direct_url_data
-from kedge.model import DirectUrl, strip_userinfo
+from kedge.model import DirectUrl, strip_secrets
 
 if TYPE_CHECKING:
     from kedge.model import TrustDecision
@@ -43,7 +43,7 @@ def report(outcome: Outcome) -> dict[str, Any]:
 
 def _entry(pin: Pin, file: IndexFile, described: Described) -> dict[str, Any]:
     origin = described.origin or DirectUrl(
-        url=strip_userinfo(file.url), archive_hashes=dict(pin.hashes)
+        url=strip_secrets(file.url), archive_hashes=dict(pin.hashes)
     )
     entry: dict[str, Any] = {
         "download_info": direct_url_data(origin),

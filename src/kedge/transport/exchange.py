@@ -229,7 +229,8 @@ class Exchanger:
             found = locate(redirect_target(location, header))
         except TransportError as exc:
             raise RedirectError(
-                f"{location.url} redirects to {redact_url(header)!r}, which is not followed.",
+                f"{redact_url(location.url)} redirects to {redact_url(header)!r}, which is not "
+                "followed.",
                 url=location.url,
             ) from exc
         refuse_downgrade(location, found)
@@ -258,7 +259,8 @@ def refuse_downgrade(source: Location, target: Location) -> None:
     """No redirect from https to http, wherever it leads: the chain is as strong as each link."""
     if source.origin.scheme == "https" and target.origin.scheme == "http":
         raise InsecureRedirectError(
-            f"{source.url} redirects from https to {target.url}, which is refused.",
+            f"{redact_url(source.url)} redirects from https to {redact_url(target.url)}, which is "
+            "refused.",
             url=source.url,
             target=target.url,
             hint="The server's operator has to name an https:// address there.",

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from kedge.classes import frozen
 from kedge.errors import InsecureLocationError, SettingError, UsageError
-from kedge.model import NetworkOrigin, Origin, OriginKind, Sourced
+from kedge.model import NetworkOrigin, Origin, OriginKind, Sourced, redact_url
 from kedge.transport.locations import Location, canonical_host, is_loopback
 
 _BARE_IPV6 = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(%.+)?")
@@ -93,7 +93,8 @@ def refuse_insecure(location: Location, trusted: TrustedHosts) -> None:
     shown = f"[{origin.host}]" if ":" in origin.host else origin.host
     word = shown if origin.port == 80 else f"{shown}:{origin.port}"
     raise InsecureLocationError(
-        f"{location.url} is plain HTTP: whoever is on the way can replace what it serves.",
+        f"{redact_url(location.url)} is plain HTTP: whoever is on the way can replace what it "
+        "serves.",
         url=location.url,
         hint=f"Use https:// if the server offers it. To go on without protection: "
         f"--trusted-host {word}",
