@@ -76,10 +76,12 @@ def test_a_choice_says_why(choice: Choice, specific: str) -> None:
 
 
 def test_own_pythons_are_not_started(env: Venv, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And while another starts, time is made use of."""
+
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     own = Path(sys.prefix)
     choices = [
         Choice(Reason.HOME, str(own)),
@@ -93,6 +95,10 @@ def test_own_pythons_are_not_started(env: Venv, monkeypatch: pytest.MonkeyPatch)
     for choice in (named(env.path), active(env.path), named(env.python)):
         with pytest.raises(AssertionError, match="started"):
             choose(choice, environ={})
+    monkeypatch.undo()
+    called: list[str] = []
+    assert not choose(named(env.path), environ={}, meanwhile=lambda: called.append("once")).own
+    assert called == ["once"]
 
 
 def test_environments_and_programs_are_found(env: Venv) -> None:

@@ -137,7 +137,8 @@ def _prepare(
         own_prefix=sys.prefix,
         python=None if named.value is None else Sourced(named.value, named.origin),
     )
-    interpreter = choose(choice, environ=environ)
+    module = _MODULES[words.command or ""]
+    interpreter = choose(choice, environ=environ, meanwhile=lambda: importlib.import_module(module))
     settings = merge(words, add_site_file(snapshot, str(interpreter.prefix)))
     log = settings.value(table.LOG)
     console.configure(

@@ -8,12 +8,12 @@ the program and asks it about itself, or starts nothing when it is kedge's own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 
 from kedge.classes import frozen
-from kedge.environment.interpreter import Interpreter, current, inspect
+from kedge.environment.interpreter import Interpreter, current, inspect, nothing
 from kedge.errors import TargetError
 from kedge.model import DEFAULT, Origin, OriginKind, Sourced
 
@@ -79,8 +79,12 @@ def decide(
     return Choice(Reason.HOME, own_prefix)
 
 
-def choose(choice: Choice, *, environ: Mapping[str, str]) -> Interpreter:
+def choose(
+    choice: Choice, *, environ: Mapping[str, str], meanwhile: Callable[[], object] = nothing
+) -> Interpreter:
     """The interpreter that was decided on. Starts one process, or none for kedge's own Python.
+
+    While that process starts, ``meanwhile`` is called.
 
     :raises TargetError: there is no such environment or program, or it is no usable Python.
     """
@@ -88,7 +92,11 @@ def choose(choice: Choice, *, environ: Mapping[str, str]) -> Interpreter:
         return current()
     own = current()
     executable = locate(choice, environ=environ)
-    return own if _is_program_of(executable, own) else inspect(executable, environ=environ)
+    return (
+        own
+        if _is_program_of(executable, own)
+        else inspect(executable, environ=environ, meanwhile=meanwhile)
+    )
 
 
 def locate(choice: Choice, *, environ: Mapping[str, str]) -> Path:

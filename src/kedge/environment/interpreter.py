@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,15 +146,25 @@ def current() -> Interpreter:
     return _interpreter(facts, path, own=True)
 
 
-def inspect(executable: Path, *, environ: Mapping[str, str] | None = None) -> Interpreter:
-    """Start the Python once and ask it; ``environ`` is the environment it is started with.
+def nothing() -> None:
+    """There is nothing to do while a Python starts."""
+
+
+def inspect(
+    executable: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    meanwhile: Callable[[], object] = nothing,
+) -> Interpreter:
+    """Start the Python once and ask it; ``environ`` is the environment it is started with, and
+    ``meanwhile`` is called before its answer is waited for.
 
     It is started as a user would start it, with ``PYTHONPATH`` and its user site, since what
     they show counts as installed. Only the shell's folder is kept off its path.
 
     :raises TargetError: it cannot be started, is no Python, or one older than 3.8.
     """
-    report = _ask(executable, environ)
+    report = _ask(executable, environ, meanwhile)
     if isinstance(report, list):
         version = ".".join(map(str, report))
         raise TargetError(
@@ -166,35 +176,60 @@ def inspect(executable: Path, *, environ: Mapping[str, str] | None = None) -> In
     return _interpreter(facts, facts["path"], own=False, reported=report)
 
 
-def _ask(executable: Path, environ: Mapping[str, str] | None) -> Any:
+def _ask(
+    executable: Path, environ: Mapping[str, str] | None, meanwhile: Callable[[], object]
+) -> Any:
     import json
-    import subprocess  # 8 ms that kedge's own Python does not need
 
-    loader = probe.__loader__
-    source = loader.get_source(probe.__name__)  # type: ignore[union-attr]
+    source = _source_of_probe()
     env = None
     if environ is not None:
         env = {name: value for name, value in environ.items() if name not in _MISLEADING}
+    code, output, complaints = _run(executable, [_BOOTSTRAP, source], env, meanwhile)
+    for line in reversed(output.decode("utf-8", "replace").splitlines()):
+        if line.startswith(probe.SENTINEL):
+            return json.loads(line[len(probe.SENTINEL) :])
+    complaint = complaints.decode("utf-8", "replace").strip().splitlines()
+    detail = f": {complaint[-1][:200]}" if complaint else ""
+    raise _not_usable(executable, f"it ended with exit code {code}{detail}")
+
+
+def _source_of_probe() -> str:
+    # Not by get_source(), which imports tokenize to find the encoding; it is UTF-8.
+    loader = probe.__loader__
+    data: bytes = loader.get_data(probe.__file__)  # type: ignore[union-attr]
+    return data.decode()
+
+
+def _run(
+    executable: Path,
+    arguments: Sequence[str],
+    env: Mapping[str, str] | None,
+    meanwhile: Callable[[], object],
+) -> tuple[int, bytes, bytes]:
+    """Exit code, output and complaints of ``executable -c ARGUMENTS``."""
+    import subprocess  # 8 ms that kedge's own Python does not need
+
     try:
-        run = subprocess.run(
-            [str(executable), "-c", _BOOTSTRAP, source],
-            capture_output=True,
+        with subprocess.Popen(
+            [str(executable), "-c", *arguments],
             stdin=subprocess.DEVNULL,
-            timeout=_TIMEOUT_SECONDS,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=env,
-            check=False,
-        )
+        ) as child:
+            try:
+                meanwhile()
+                output, complaints = child.communicate(timeout=_TIMEOUT_SECONDS)
+            except BaseException:
+                child.kill()
+                raise
     except subprocess.TimeoutExpired as exc:
         raise _not_usable(executable, f"it gave no answer in {_TIMEOUT_SECONDS} s") from exc
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise _not_usable(executable, f"it cannot be started ({reason})") from exc
-    for line in reversed(run.stdout.decode("utf-8", "replace").splitlines()):
-        if line.startswith(probe.SENTINEL):
-            return json.loads(line[len(probe.SENTINEL) :])
-    complaint = run.stderr.decode("utf-8", "replace").strip().splitlines()
-    detail = f": {complaint[-1][:200]}" if complaint else ""
-    raise _not_usable(executable, f"it ended with exit code {run.returncode}{detail}")
+    return child.returncode, output, complaints
 
 
 def _not_usable(executable: Path, reason: str) -> TargetError:
