@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -53,6 +54,19 @@ def test_values_compare_and_hash_by_their_fields() -> None:
     assert Point(1, 2, ["a"]) != Point(1, 2)
     assert hash(Point(1, 2)) == hash(Point(1, 2, ["unhashable"]))
     assert Point(1).__eq__(Wide(a=1)) is NotImplemented
+
+
+def test_the_signature_is_known_before_and_after_the_first_instance() -> None:
+    @frozen(kw_only=True)
+    class Fresh:
+        a: int
+        b: int = 1
+
+    before = inspect.signature(Fresh)
+    assert Fresh(a=1) == Fresh(a=1, b=1)
+    assert str(before) == str(inspect.signature(Fresh)) == "(*, a, b=1)"
+    with pytest.raises(TypeError):
+        Fresh(1)  # type: ignore[call-arg]
 
 
 def test_a_frozen_value_stays_as_it_was_made() -> None:

@@ -2,8 +2,9 @@
 
 A command that only finds out that nothing is to be done still defines a hundred such classes.
 ``dataclasses`` costs it a fifth of its time: it imports ``inspect``, and compiles seven functions
-for each class. Here one is compiled, the ``__init__``; what does not differ from class to class
-is shared. Knows nothing of kedge.
+for each class. Here one is compiled, the ``__init__``, and not before a first instance is made:
+most of the classes that a run defines have none. What does not differ from class to class is
+shared. Knows nothing of kedge.
 
 To type checkers, and to ``dataclasses.fields`` and ``replace``, these classes are dataclasses.
 """
@@ -120,7 +121,6 @@ def _make(
     for name in cls.__annotations__:
         given = namespace.pop(name, _MISSING)
         fields[name] = given if isinstance(given, _Field) else _Field(given)
-    namespace.setdefault("__init__", _init(fields, cls, kw_only=kw_only))
     namespace["__match_args__"] = () if kw_only else tuple(fields)
     namespace["__kedge_fields__"] = tuple(fields)
     namespace["__dataclass_fields__"] = _DataclassFields()
@@ -135,7 +135,36 @@ def _make(
         namespace["__slots__"] = tuple(fields)
     namespace.pop("__dict__", None)
     namespace.pop("__weakref__", None)
-    return type(cls.__name__, cls.__bases__, namespace)
+    if "__init__" in namespace:
+        return type(cls.__name__, cls.__bases__, namespace)
+    made: Any = type(cls.__name__, cls.__bases__, namespace)
+
+    def compiled() -> Callable[..., None]:
+        made.__init__ = _init(fields, made, kw_only=kw_only)
+        return made.__init__  # type: ignore[no-any-return]
+
+    def __init__(self: object, /, *values: Any, **named: Any) -> None:  # noqa: N807
+        compiled()(self, *values, **named)
+
+    made.__init__ = __init__
+    made.__signature__ = _Signature(made, compiled)
+    return made  # type: ignore[no-any-return]
+
+
+class _Signature:
+    """``__signature__``, made for whoever asks: that of the ``__init__`` to come."""
+
+    def __init__(self, made: type, compiled: Callable[[], Callable[..., None]]) -> None:
+        self._made = made
+        self._compiled = compiled
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        import inspect
+
+        if owner is not self._made:
+            return None
+        whole = inspect.signature(self._compiled())
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 def _init(fields: dict[str, _Field], cls: type, *, kw_only: bool) -> Callable[..., None]:
