@@ -53,4 +53,4 @@ class MetadataStore:
     def _path(self, sha256: str) -> Path | None:
         if not _SHA256.fullmatch(sha256):
             return None
-        return self.folder / sha256[:2] / sha256[2:]
+        return Path(f"{self.folder}/{sha256[:2]}/{sha256[2:]}")

@@ -111,7 +111,7 @@ class PageStore:
 
     def _path(self, url: str) -> Path:
         key = hashlib.sha256(without_credentials(url).encode()).hexdigest()
-        return self.folder / key[:2] / key[2:]
+        return Path(f"{self.folder}/{key[:2]}/{key[2:]}")
 
 
 def without_credentials(url: str) -> str:

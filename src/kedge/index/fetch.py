@@ -157,11 +157,12 @@ class PageFetcher:
         return Fetched(page, answer.verified, identity)
 
     def current(self, url: str, *, refresh: bool = False) -> str | None:
-        """The identity of the page that :meth:`remote` would give without asking anybody.
+        """The identity of the page that :meth:`remote` would give without asking anybody, the
+        server at ``url`` being one that it :meth:`verifies`.
 
         ``None`` where it would ask, or the page is not known by one.
         """
-        if self._cache is None or self._revalidate or refresh or not self.verifies(url):
+        if self._cache is None or self._revalidate or refresh:
             return None
         head = self._cache.head(strip_secrets(url))
         if head is None or head.content_type != kept.FORM or self._clock() >= head.fresh_until:

@@ -212,12 +212,16 @@ class Index:
         are asked for, in parallel. ``None`` where one of them is not kept for later runs, or warns
         of something. Raises as :meth:`files`.
         """
+        if not all(self._pages.verifies(place.url) for place in self._indexes):
+            return None
         pages = [(place, name) for name in sorted(names) for place in self._indexes]
-        unknown = [page for page in pages if self._identity(*page) is None]
+        known = {page: self._identity(*page) for page in pages}
+        unknown = [page for page, identity in known.items() if identity is None]
         self.prefetch(dict.fromkeys(name for _, name in unknown))
         for page in unknown:
             self._project_page(*page)
-        identities = [self._identity(*page) for page in pages]
+            known[page] = self._identity(*page)
+        identities = list(known.values())
         wheels = sorted(files, key=lambda file: file.url)
         texts = [self._texts.get(file.url) or self._reader.kept_digest(file) for file in wheels]
         if None in identities or None in texts:
