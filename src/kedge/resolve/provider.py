@@ -46,6 +46,10 @@ class Provider(AbstractProvider[Demand, Candidate, str]):
     def identify(self, requirement_or_candidate: Demand | Candidate) -> str:
         return requirement_or_candidate.identifier
 
+    def is_promoted(self, identifier: str) -> bool:
+        """Whether it stood in so many conflicts that it comes before others."""
+        return identifier in self._promoted
+
     def prefers_installed(self, identifier: str) -> bool:
         """Whether what is installed stays where it satisfies (the upgrade strategy)."""
         match self._upgrade:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
-from resolvelib.resolvers import Resolution as Engine
 
 from kedge.errors import ResolutionError
 from kedge.resolve.answers import Grounds
 from kedge.resolve.candidates import Candidate, PythonCandidate
 from kedge.resolve.constraints import collect_constraints
 from kedge.resolve.demands import Demand
+from kedge.resolve.engine import Engine
 from kedge.resolve.explain import Explainer
 from kedge.resolve.hashing import collect_hashes
 from kedge.resolve.journal import Journal
