@@ -6,6 +6,7 @@ The tree in :mod:`kedge.errors` carries values; this is the only module that mak
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,9 @@ def show_unexpected(error: Exception, console: Console, *, traceback: bool) -> N
         console.error(f"{error.strerror}{place}.")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             console.hint("Make room on the disk, and run the command again.")
+    elif isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("kedge"):
+        console.error(f"kedge cannot go on: the module {error.name}, which it needs, is missing.")
+        console.hint(f"Install kedge again where it lives, in {sys.prefix}.")
     else:
         console.error(f"Unexpected {type(error).__name__}: {error}")
         console.hint("This is a bug in kedge. Run the command again with --debug for a traceback.")

@@ -27,8 +27,12 @@ def run(job: Job) -> int:
     refuse_nowhere()
     narrator = Narrator(console, progress=settings.value(table.PROGRESS_BAR))
     report_to = settings.value(table.REPORT)
-    if report_to not in (None, "-"):
-        refuse_unwritable(Path(report_to or ""))
+    if report_to is not None:
+        # Before the change: it may be kedge itself that is replaced.
+        import kedge.pipeline.report  # noqa: F401
+
+        if report_to != "-":
+            refuse_unwritable(Path(report_to))
     try:
         outcome = install(settings, job.choice, job.interpreter, narrator)
     finally:
