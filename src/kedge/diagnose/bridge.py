@@ -9,9 +9,9 @@ certificate and an anchor already in force. Where the bytes come from is the cal
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kedge import trust
+from kedge.classes import frozen
 from kedge.diagnose.capture import capture
 from kedge.diagnose.chain import (
     CertificateFacts,
@@ -37,7 +37,7 @@ _MOST = 4
 Fetch = Callable[[str], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bridge:
     """What a server should have sent, lowest first, where it was had, and the anchor above it."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ssl
 import time
-from dataclasses import dataclass, replace
 
 from kedge import trust
+from kedge.classes import frozen, replace
 from kedge.diagnose.route import Answer, Place, head, reached
 from kedge.diagnose.wire import (
     Deadline,
@@ -32,7 +32,7 @@ _TOO_OLD = frozenset({Trouble.ALERT, Trouble.TLS, Trouble.CUT})
 _TLS_WAS_SPOKEN = frozenset({Trouble.UNVERIFIED, Trouble.ALERT, Trouble.TLS})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spoken:
     """The protocol (``TLSv1.2``) and the cipher suite, by OpenSSL's name, of a handshake."""
 
@@ -40,7 +40,7 @@ class Spoken:
     cipher: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Capture:
     """What one peer presented.
 

@@ -9,11 +9,11 @@ meaning or goes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from kedge.classes import field, frozen, replace
 from kedge.diagnose import report
 from kedge.diagnose.causes import interception
 from kedge.diagnose.comparison import Role
@@ -50,7 +50,7 @@ class RemarkCode(str, Enum):
     EXPIRES_SOON = "expires-soon"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Remark:
     """One sentence about a peer. ``blocks``: with it, no install gets through."""
 
@@ -60,7 +60,7 @@ class Remark:
     blocks: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Peer:
     """One party that an install talks to.
 
@@ -91,7 +91,7 @@ class Peer:
         return peer.hostport if peer else self.url
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Checkup:
     """The whole of it. ``about`` are facts of the machine: versions, the moment (ISO 8601, UTC)."""
 

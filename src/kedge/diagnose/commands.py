@@ -6,15 +6,15 @@ Pure. What it prints is meant to be pasted: passwords in URLs are hidden all the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
+from kedge.classes import field, frozen, replace
 from kedge.diagnose.shells import Shell, join
 from kedge.errors import UsageError
 from kedge.model import Origin, OriginKind, redact_url
 from kedge.settings.words import read_words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class User:
     """Who reads the remedies: the command line, the shell, the system.
 
@@ -31,7 +31,7 @@ class User:
     package_manager: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What is done to the user's command before it runs again.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from kedge import trust
+from kedge.classes import field, frozen, replace
 from kedge.diagnose.chain import CertificateFacts, Chain, read_certificate, related
 from kedge.diagnose.route import Answer, Place, head, reached
 from kedge.diagnose.wire import Deadline, Failure, Step, StoppedError, TlsStream, stage
@@ -44,7 +44,7 @@ class Role(Enum):
     TRUSTSTORE = "what was decided, as truststore itself has it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contender:
     """One choice of anchors. ``bundle`` is the one that BUNDLE and ADDED are about."""
 
@@ -53,7 +53,7 @@ class Contender:
     bundle: TrustSource | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Verdict:
     """How one choice fared.
 
@@ -86,7 +86,7 @@ class Verdict:
         return self.failure.verify_code if self.failure else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Terms:
     """What is the same for every contender.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
+from kedge.classes import replace
 from kedge.diagnose.causes import find_causes
 from kedge.diagnose.commands import User
 from kedge.diagnose.connections import of_source

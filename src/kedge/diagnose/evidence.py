@@ -6,11 +6,11 @@ Everything is frozen; nothing here connects, reads or decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.diagnose import verify
 from kedge.diagnose.comparison import Role, Verdict
 from kedge.diagnose.names import matches
@@ -63,7 +63,7 @@ class Cause(str, Enum):
     EMPTY_SYSTEM_STORE = "empty-system-store"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Finding:
     """One cause, and what it is about; what does not apply is empty.
 
@@ -99,7 +99,7 @@ class Finding:
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Neighbour:
     """Another configured host, and the fingerprint or name of the unknown issuer of its chain."""
 
@@ -107,7 +107,7 @@ class Neighbour:
     issuer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Evidence:
     """What is known about one failed (or sound) connection.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from kedge import trust
+from kedge.classes import field, frozen, replace
 from kedge.diagnose import verify
 from kedge.diagnose.capture import Capture, capture
 from kedge.diagnose.causes import find_causes
@@ -40,7 +40,7 @@ def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Surroundings:
     """What the failed command worked with.
 
@@ -62,7 +62,7 @@ class Surroundings:
     clock: Callable[[], datetime] = _utc_now
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examination:
     """The evidence about one peer, and what it shows."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
 from kedge import trust
+from kedge.classes import field, frozen
 from kedge.diagnose import verify
 from kedge.diagnose.chain import CertificateFacts, read_certificate
 from kedge.diagnose.trial import Court, Objection
@@ -62,7 +62,7 @@ class Flaw(str, Enum):
     SAME_NAME = "same-name"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Defect:
     """One finding, a sentence. ``block`` and ``line`` count from 1, where it has a place."""
 
@@ -76,7 +76,7 @@ class Defect:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Linted:
     """One source: how many certificates it holds, how many may vouch, and what is wrong."""
 
@@ -91,7 +91,7 @@ class Linted:
         return any(defect.level is Level.ERROR for defect in self.defects)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Rules:
     """What is the same for every source. ``strict``: ``--strict-certs`` is in force."""
 
@@ -136,7 +136,7 @@ def lint(source: TrustSource, rules: Rules, *, in_force: bool) -> Linted:
 # What is there
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Held:
     """One block of one file. Without ``facts`` it is no certificate: ``flaw`` says what it is."""
 

@@ -6,15 +6,15 @@ Symptom, Cause and Remedy. The documentation shows the same pages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 
+from kedge.classes import frozen
 from kedge.diagnose.evidence import Cause
 
 _MENDS = "Who can mend it: "
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """One cause. ``summary`` and ``mends`` are sentences, ``text`` is all of the page."""
 

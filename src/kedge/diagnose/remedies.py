@@ -8,11 +8,11 @@ it does not come at all. Where only the operator can mend it, there is a sentenc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen, replace
 from kedge.diagnose import operators, sentences
 from kedge.diagnose.commands import (
     PLACEHOLDER,
@@ -63,7 +63,7 @@ class RemedyKind(str, Enum):
     ASK = "ask"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Remedy:
     """One thing to do. ``what`` is a sentence.
 

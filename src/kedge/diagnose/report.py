@@ -6,10 +6,10 @@ fields may be added at any time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from kedge.classes import frozen
 from kedge.diagnose import sentences
 from kedge.model import Hop, NetworkOrigin, TrustDecision
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Diagnosis:
     """Why one connection failed, or that it did not, and what to do.
 

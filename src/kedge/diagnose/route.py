@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from kedge.classes import field, frozen
 from kedge.diagnose.wire import (
     Deadline,
     Failure,
@@ -34,7 +34,7 @@ _USER_AGENT = "kedge"
 _PATIENCE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A peer, and the proxy on the way to it. With ``hop`` PROXY the peer is a proxy itself."""
 
@@ -49,7 +49,7 @@ class Place:
         return Place(self.proxy.origin, None, Hop.PROXY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """The head of an HTTP answer. Header names are in lower case."""
 

@@ -7,11 +7,11 @@ and paint it by that. Nothing is decided here; what a finding says is :mod:`.sen
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from kedge.classes import frozen
 from kedge.diagnose import sentences
 from kedge.diagnose.commands import command
 from kedge.diagnose.comparison import Role, anchors_of
@@ -46,7 +46,7 @@ class LineKind(Enum):
     FINGERPRINT = "fingerprint"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line. ``label`` stands before the text, which hangs from its end when it is wrapped."""
 

@@ -12,7 +12,6 @@ import ssl
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kedge import trust
+from kedge.classes import field, frozen, mutable
 from kedge.diagnose.verify import as_openssl
 from kedge.model import Sourced, StoreKind, TrustDecision, TrustSource
 from kedge.trust.bundle import CertificateFile
@@ -32,7 +32,7 @@ _SIGNATURE_FAILURE = 7
 _HOST = "lint.invalid"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Objection:
     """Why no chain that ends in the anchor would pass: OpenSSL's code and its own words."""
 
@@ -40,7 +40,7 @@ class Objection:
     words: str
 
 
-@dataclass(slots=True)
+@mutable
 class Court:
     """Tries anchors, with one key for all the leaves. For one thread."""
 

@@ -15,10 +15,10 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from kedge.classes import frozen, mutable
 from kedge.diagnose.verify import as_openssl
 from kedge.model import Hop
 
@@ -59,7 +59,7 @@ class Trouble(Enum):
     NONSENSE = "no HTTP"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Failure:
     """Where and how a connection ended.
 
@@ -88,7 +88,7 @@ class StoppedError(Exception):
         self.failure = failure
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deadline:
     """The moment (of ``time.monotonic``) after which nothing is waited for."""
 
@@ -116,7 +116,7 @@ class Stream(Protocol):
     def hurry(self, seconds: float) -> None: ...
 
 
-@dataclass(slots=True)
+@mutable
 class TcpStream:
     """A socket under a deadline."""
 
