@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def a_file(name: str, filename: str, **facts: object) -> IndexFile:
     return found[0]
 
 
-def names(files: tuple[IndexFile, ...]) -> list[str]:
+def names(files: Sequence[IndexFile]) -> list[str]:
     return [file.filename for file in files]
 
 

@@ -40,7 +40,7 @@ def test_a_project_that_one_index_lacks_comes_from_the_other(
     first, second = serve(SimpleIndex([SPAM1])), serve(SimpleIndex([wheel("eggs")]))
     index = make_index(f"{first.url}/simple", f"{second.url}/simple")
     assert names(index.files("eggs")) == ["eggs-1.0-py3-none-any.whl"]
-    assert index.files("nowhere") == ()
+    assert not index.files("nowhere")
 
 
 def test_names_are_normalised_for_the_page(serve: Serve, make_index: MakeIndex) -> None:
@@ -129,7 +129,7 @@ def test_a_page_on_a_server_lists_many_projects(serve: Serve, make_index: MakeIn
     index = make_index(find_links=(f"{server.url}/links",))
     assert names(index.files("spam")) == [SPAM1.filename, "spam-2.0.tar.gz", "spam-3.0.zip"]
     assert len(index.files("eggs")) == 1
-    assert index.files("spa") == ()
+    assert not index.files("spa")
     assert server.paths == ["/links"]
     assert index.files("spam")[0].url == f"{server.url}/files/{SPAM1.filename}"
 
@@ -163,7 +163,8 @@ def test_a_find_links_page_that_is_not_there_is_a_warning(
     server = serve(tree({}))
     told = Told()
     index = make_index(find_links=(f"{server.url}/gone",), reporter=told)
-    assert index.files("spam") == index.files("eggs") == ()
+    assert not index.files("spam")
+    assert not index.files("eggs")
     (warning,) = told.warnings
     assert f"{server.url}/gone" in warning
 
@@ -187,7 +188,7 @@ def test_an_index_in_a_folder(make_index: MakeIndex, tmp_path: Path, as_url: boo
     assert file.local == path
     assert file.hashes == Hashes.of({"sha256": SPAM1.sha256})
     assert index.metadata(file).name == "spam"
-    assert index.files("eggs") == ()
+    assert not index.files("eggs")
 
 
 # -- newer pages, pages that are none

@@ -10,6 +10,7 @@ from kedge.index.files import IndexFile, direct_file
 from kedge.index.links import Link
 from kedge.index.lookup import Direct, Index, IndexReporter
 from kedge.index.metadata import MetadataCache, disagreements
+from kedge.index.releases import Releases
 from kedge.index.sources import IndexSources, Place, PlaceKind, find_places
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Place",
     "PlaceKind",
     "Ranged",
+    "Releases",
     "direct_file",
     "disagreements",
     "find_places",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +48,7 @@ SDIST_EXTENSIONS = (
 )
 
 _BUILD = re.compile(r"(\d+)(.*)", re.ASCII)
+_WRITTEN = re.compile(r"[\w.]*")
 _UNSAFE = re.compile(r"[/\\\x00-\x1f]")
 #: A compressed tag set multiplies out; nobody means more than this.
 _MOST_TAGS = 5000
@@ -193,7 +194,9 @@ def _version(text: str) -> Version | None:
 @lru_cache(maxsize=1024)
 def _project(written: str) -> NormalizedName | None:
     """The project that a wheel's file name begins with."""
-    return None if "__" in written else canonicalize_name(written)
+    if "__" in written or not _WRITTEN.fullmatch(written):
+        return None
+    return canonicalize_name(written)
 
 
 def wheel_version(filename: str, name: NormalizedName) -> Version | None:
@@ -236,10 +239,18 @@ def sdist_version(stem: str, name: NormalizedName) -> Version | None:
     >>> sdist_version("Zope.Interface-3.0-b1", "zope-interface")
     <Version('3.0b1')>
     """
+    text = _after_name(stem, name)
+    return None if text is None else _version(text)
+
+
+def _after_name(stem: str, name: NormalizedName) -> str | None:
+    stated, _, text = stem.rpartition("-")
+    if _sdist_project(stated) == name:  # nearly always
+        return text
     start = stem.find("-")
     while start != -1:
         if _sdist_project(stem[:start]) == name:
-            return _version(stem[start + 1 :])
+            return stem[start + 1 :]
         start = stem.find("-", start + 1)
     return None
 
@@ -266,6 +277,33 @@ def files_of(
         else:
             late.append(file)
     yield from late
+
+
+def by_stated_version(
+    name: NormalizedName, links: Sequence[Link]
+) -> Iterator[tuple[Version, list[int]]]:
+    """Where in ``links`` the files of each version are, at a third of the cost of making them.
+
+    Each version once, its places in order. What :func:`files_of` passes over may be among them.
+    """
+    texts: dict[str, list[int]] = {}
+    for place, link in enumerate(links):
+        filename = link.filename
+        if filename.endswith(".whl"):
+            text = filename.split("-", 2)[1] if "-" in filename else None
+        else:
+            stem, extension = split_extension(filename)
+            text = _after_name(stem, name) if extension in SDIST_EXTENSIONS else None
+        if text is not None:
+            texts.setdefault(text, []).append(place)
+    found: dict[Version, list[int]] = {}
+    for text, places in texts.items():
+        version = _version(text)
+        if version in found:
+            found[version] = sorted(found[version] + places)
+        elif version is not None:
+            found[version] = places
+    yield from found.items()
 
 
 def _version_of(link: Link, name: NormalizedName) -> Version | None:

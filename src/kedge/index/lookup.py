@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -21,9 +21,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 from kedge.environment.metadata import CoreMetadata
 from kedge.errors import PageError
 from kedge.index.fetch import Downloaded, Fetched, Fetcher, PageCache, PageFetcher
-from kedge.index.files import IndexFile, direct_file, files_of
+from kedge.index.files import IndexFile, direct_file
 from kedge.index.links import Link, link_from
 from kedge.index.metadata import MetadataCache, MetadataReader
+from kedge.index.releases import Listed, Releases
 from kedge.index.shared import Once, Workers
 from kedge.index.sources import IndexSources, Place, PlaceKind, find_places, is_html
 from kedge.index.tables import LinkTable
@@ -101,7 +102,7 @@ class Index:
             fetcher, metadata, downloads=self._download_folder, arrived=self._arrived
         )
         self._workers = Workers(parallel)
-        self._project_pages: Once[tuple[str, str], tuple[IndexFile, ...]] = Once()
+        self._project_pages: Once[tuple[str, str], Listed | None] = Once()
         self._tables: Once[str, _Listing] = Once()
         self._metadata: Once[str, CoreMetadata] = Once()
         self._identities: dict[tuple[str, str], str | None] = {}
@@ -116,7 +117,7 @@ class Index:
 
     # -- what exists
 
-    def files(self, name: str) -> tuple[IndexFile, ...]:
+    def files(self, name: str) -> Releases:
         """Every distribution of the project, in pip's order: those named directly or lying in a
         ``--find-links`` folder (by URL, the highest first), those on ``--find-links`` pages, then
         those of each index in turn. All indexes count alike; among equals the last is preferred.
@@ -128,18 +129,21 @@ class Index:
         project = canonicalize_name(name)
         if project in self._locked:
             link = self._locked[project]
-            return tuple(files_of(project, [link], index=_LOCK, page_verified=True))
+            return Releases((), [Listed(project, [link], _LOCK)])
         self.prefetch([project])
         singles: dict[str, IndexFile] = {}
-        paged: list[IndexFile] = []
+        paged: list[Listed | None] = []
         for place in self._find_links:
             listing = self._listing(place)
-            singles |= {file.url: file for file in self._found(project, listing.files, place)}
-            for table in listing.pages:
-                paged += self._found(project, table, place, verified=listing.verified)
-        for place in self._indexes:
-            paged += self._project_page(place, project)
-        return (*sorted(singles.values(), key=lambda file: file.url, reverse=True), *paged)
+            found = Listed(project, listing.files.of(project), place.shown)
+            singles |= {file.url: file for file in found.files()}
+            paged += [
+                Listed(project, table.of(project), place.shown, listing.verified)
+                for table in listing.pages
+            ]
+        paged += [self._project_page(place, project) for place in self._indexes]
+        first = sorted(singles.values(), key=lambda file: file.url, reverse=True)
+        return Releases(first, filter(None, paged))
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Begin to fetch the pages of these projects; returns at once, and never raises.
@@ -255,15 +259,15 @@ class Index:
 
     # -- one place
 
-    def _project_page(self, place: Place, project: NormalizedName) -> tuple[IndexFile, ...]:
+    def _project_page(self, place: Place, project: NormalizedName) -> Listed | None:
         return self._project_pages.get(*self._page_job(place, project))
 
     def _page_job(
         self, place: Place, project: NormalizedName
-    ) -> tuple[tuple[str, str], Callable[[], tuple[IndexFile, ...]]]:
+    ) -> tuple[tuple[str, str], Callable[[], Listed | None]]:
         return (place.url, project), partial(self._read_project_page, place, project)
 
-    def _read_project_page(self, place: Place, project: NormalizedName) -> tuple[IndexFile, ...]:
+    def _read_project_page(self, place: Place, project: NormalizedName) -> Listed | None:
         url = place.project_url(project)
         if place.path is not None:
             fetched = self._pages.local(place.path / project / "index.html")
@@ -271,11 +275,10 @@ class Index:
             fetched = self._pages.remote(url, refresh=self._is_refreshed(project))
             self._identities[place.url, project] = self._identity_of(fetched, url)
         if fetched is None:
-            return ()
+            return None
         self._warn(fetched.page.warning)
-        files = self._found(project, fetched.page.links, place, verified=fetched.verified)
-        self._reporter.page_read(redact_url(url), len(files))
-        return files
+        self._reporter.page_read(redact_url(url), len(fetched.page.links))
+        return Listed(project, fetched.page.links, place.shown, fetched.verified)
 
     def _identity_of(self, fetched: Fetched | None, url: str) -> str | None:
         if fetched is None:
@@ -315,17 +318,6 @@ class Index:
         self._warn(fetched.page.warning)
         self._reporter.page_read(place.shown, len(fetched.page.links))
         return LinkTable(fetched.page.links)
-
-    def _found(
-        self,
-        project: NormalizedName,
-        links: LinkTable | Sequence[Link],
-        place: Place,
-        *,
-        verified: bool = True,
-    ) -> tuple[IndexFile, ...]:
-        chosen = links.of(project) if isinstance(links, LinkTable) else links
-        return tuple(files_of(project, chosen, index=place.shown, page_verified=verified))
 
     # -- one file
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kedge.classes import frozen
 from kedge.errors import ResolutionError
+from kedge.index import Releases
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -79,16 +80,14 @@ class Catalogue:
         self._prefer_binary = problem.prefer_binary
         self._ignore_requires_python = problem.ignore_requires_python
         self._uploaded_prior_to = problem.uploaded_prior_to
-        self._by_version: dict[Version, list[IndexFile]] = {}
-        for file in files:
-            self._by_version.setdefault(file.version, []).append(file)
-        self._versions = sorted(self._by_version, reverse=True)
+        self._releases = files if isinstance(files, Releases) else Releases(files)
+        self._versions = self._releases.versions()
         self._usable: dict[Version, tuple[IndexFile, ...]] = {}
 
     @property
     def versions(self) -> Sequence[Version]:
         """Every version that the indexes have, newest first, usable here or not."""
-        return self._versions
+        return [version for version in self._versions if self._releases.of(version)]
 
     @property
     def only_final(self) -> bool:
@@ -131,7 +130,7 @@ class Catalogue:
             return self._usable[version]
         except KeyError:
             pass
-        fit = [file for file in self._by_version[version] if self.unfit(file) is None]
+        fit = [file for file in self._releases.of(version) if self.unfit(file) is None]
         fit.sort(key=self._quality)
         # Reversed rather than sorted descending: of equals pip takes the last.
         answer = self._usable[version] = tuple(reversed(fit))

@@ -1,0 +1,108 @@
+"""The files of a project by version, each made when somebody looks at its version.
+
+Pure. A page lists every file that a project ever had, and a resolution looks at the newest few. So
+links are sorted by the version that their file name seems to state, which is cheap, and become an
+:class:`~kedge.index.files.IndexFile` when that version is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from kedge.classes import frozen
+from kedge.index.files import IndexFile, by_stated_version, files_of
+
+if TYPE_CHECKING:
+    from kedge.index.links import Link
+
+
+#: Makes the files of one version on one page.
+_Group: TypeAlias = Callable[[], Iterator[IndexFile]]
+
+
+@frozen
+class Listed:
+    """What one page lists of a project; ``index`` and ``page_verified`` are its files'."""
+
+    name: NormalizedName
+    links: Sequence[Link]
+    index: str
+    page_verified: bool = True
+
+    def files(self) -> Iterator[IndexFile]:
+        """All that are distributions; see :func:`~kedge.index.files.files_of`."""
+        return self._made(self.links)
+
+    def files_at(self, places: Iterable[int]) -> Iterator[IndexFile]:
+        """Those that are in these places."""
+        return self._made(self.links[place] for place in places)
+
+    def _made(self, links: Iterable[Link]) -> Iterator[IndexFile]:
+        return files_of(self.name, links, index=self.index, page_verified=self.page_verified)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each file has one link, named by its file: else their order decides."""
+        links = self.links
+        return len({link.url for link in links}) == len(links) and not any(
+            link.egg is not None for link in links
+        )
+
+
+class Releases(Sequence[IndexFile]):
+    """Every file of a project: ``files``, then those that the pages list, page by page.
+
+    Safe for several threads: whatever two of them make at once is equal.
+    """
+
+    def __init__(self, files: Iterable[IndexFile], pages: Iterable[Listed] = ()) -> None:
+        self._first = tuple(files)
+        self._pages = tuple(pages)
+        self._all: tuple[IndexFile, ...] | None = None
+        self._sorted: dict[Version, list[_Group]] = {}
+        self._sort()
+
+    def versions(self) -> list[Version]:
+        """The newest first; of a version that only seemed to be one there is no file."""
+        return sorted(self._sorted, reverse=True)
+
+    def of(self, version: Version) -> list[IndexFile]:
+        """The files of that version, in their order."""
+        return [file for group in self._sorted[version] for file in group()]
+
+    def _sort(self) -> None:
+        for file in self._first:
+            self._add(file.version, partial(iter, (file,)))
+        for page in self._pages:
+            if page.is_plain:
+                for version, places in by_stated_version(page.name, page.links):
+                    self._add(version, partial(page.files_at, places))
+            else:
+                for file in page.files():
+                    self._add(file.version, partial(iter, (file,)))
+
+    def _add(self, version: Version, group: _Group) -> None:
+        self._sorted.setdefault(version, []).append(group)
+
+    # -- as a sequence
+
+    def _files(self) -> tuple[IndexFile, ...]:
+        if self._all is None:
+            listed = (file for page in self._pages for file in page.files())
+            self._all = (*self._first, *listed)
+        return self._all
+
+    def __len__(self) -> int:
+        return len(self._files())
+
+    @overload
+    def __getitem__(self, place: int) -> IndexFile: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[IndexFile, ...]: ...
+    def __getitem__(self, place: int | slice) -> IndexFile | tuple[IndexFile, ...]:
+        return self._files()[place]
