@@ -32,6 +32,7 @@ def _build(tree: Path, text: str = "contents") -> Manifest:
         linked=Linked((entry,), ("pkg",), "pkg/a.py,,\n"),
         others=(entry._replace(path="demo-1.0.dist-info/RECORD"),),
         entry_points="[console_scripts]",
+        stated=("Demo", "1.0", None, ("other>1",), ()),
     )
 
 

@@ -67,7 +67,8 @@ class Manifest:
 
     ``dist_info`` is the name of the ``.dist-info`` folder; ``root_is_purelib`` is WHEEL's.
     ``others`` are the files that are rewritten, left out, or go elsewhere. ``entry_points`` is
-    the text of that file, empty where the wheel has none.
+    the text of that file, empty where the wheel has none; ``stated`` is what METADATA states, in
+    the form that whoever unpacked it compares (plain tuples).
     """
 
     name: str
@@ -78,6 +79,7 @@ class Manifest:
     linked: Linked
     others: tuple[ManifestEntry, ...] = ()
     entry_points: str = ""
+    stated: tuple[object, ...] = ()
 
     @property
     def files(self) -> tuple[ManifestEntry, ...]:
@@ -101,12 +103,12 @@ def dump(manifest: Manifest) -> bytes:
         "size": manifest.size,
     }
     others = tuple(map(tuple, manifest.others))
-    return _framed(head, (*_plain(manifest.linked), others, manifest.entry_points))
+    return _framed(head, (*_plain(manifest.linked), others, manifest.entry_points, manifest.stated))
 
 
 def load(data: bytes) -> Manifest:
     """:raises ValueError: this is no whole manifest of this format."""
-    head, (rows, folders, record, others, entry_points) = _unframed(data, parts=5)
+    head, (rows, folders, record, others, entry_points, stated) = _unframed(data, parts=6)
     return Manifest(
         name=str(head["name"]),
         version=str(head["version"]),
@@ -116,6 +118,7 @@ def load(data: bytes) -> Manifest:
         linked=Linked(rows, folders, record),
         others=tuple(map(ManifestEntry._make, others)),
         entry_points=entry_points,
+        stated=stated,
     )
 
 

@@ -91,13 +91,13 @@ class WheelStore:
         """
         if not _SHA256.fullmatch(sha256):
             return None
-        entry = self._entry(sha256)
+        path = Path(self.folder, sha256[:2], sha256[2:], _MANIFEST)
         try:
-            with (entry / _MANIFEST).open("rb") as file:
-                data = file.read()
-                self._mark_used(file.fileno(), entry)
+            with path.open("rb", buffering=0) as file:
+                data = file.readall()
+                self._mark_used(file.fileno(), path)
             manifest = load(data)
-            tree = entry / _TREE
+            tree = path.with_name(_TREE)
             if tree.is_dir():
                 return UnpackedWheel(sha256=sha256, tree=tree, manifest=manifest)
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
@@ -203,10 +203,10 @@ class WheelStore:
             raise ValueError(f"no SHA-256: {sha256!r}")
         return self.folder / sha256[:2] / sha256[2:]
 
-    def _mark_used(self, descriptor: int, entry: Path) -> None:
+    def _mark_used(self, descriptor: int, manifest: Path) -> None:
         if time.time() - os.fstat(descriptor).st_mtime > _USED_SECONDS:
             with suppress(OSError):
-                os.utime(entry / _MANIFEST)
+                os.utime(manifest)
 
     def _publish(self, sha256: str, temporary: Path, entry: Path) -> UnpackedWheel:
         for _ in range(_ATTEMPTS):

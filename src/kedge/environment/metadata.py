@@ -70,6 +70,17 @@ class CoreMetadata:
     def canonical_name(self) -> NormalizedName:
         return normalized(self.name)
 
+    @property
+    def stated(self) -> tuple[object, ...]:
+        """What choosing versions depends on, as it is written, in plain tuples to compare."""
+        return (
+            self.name,
+            self.version_text,
+            self.requires_python,
+            self.requirement_lines,
+            self.provides_extra,
+        )
+
     @cached_property
     def version(self) -> Version:
         """:raises PageError: it is no version (PEP 440)."""

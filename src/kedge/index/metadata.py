@@ -245,7 +245,7 @@ def disagreements(stated: CoreMetadata, actual: CoreMetadata) -> tuple[str, ...]
     PEP 658 wants them identical. An index that serves other requirements than the wheel has makes
     a resolution worthless, so whoever unpacks the wheel should compare (as pip does).
     """
-    if _as_written(stated) == _as_written(actual):
+    if stated.stated == actual.stated:
         return ()
     same_version = stated.version == actual.version  # 1.0 and 1.0.0 are
     pairs: list[tuple[str, set[str], set[str]]] = [
@@ -259,16 +259,6 @@ def disagreements(stated: CoreMetadata, actual: CoreMetadata) -> tuple[str, ...]
         f"{field}: the index states {_shown(claim - fact)}, the wheel {_shown(fact - claim)}"
         for field, claim, fact in pairs
         if claim != fact
-    )
-
-
-def _as_written(metadata: CoreMetadata) -> tuple[object, ...]:
-    return (
-        metadata.name,
-        metadata.version_text,
-        metadata.requires_python,
-        metadata.requirement_lines,
-        metadata.provides_extra,
     )
 
 

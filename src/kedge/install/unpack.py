@@ -214,7 +214,7 @@ class _Unpacking:
         self._check_absent()
         fields = parse_wheel_file(self._take("WHEEL"))
         self._check_wheel_file(fields)
-        name, version = self._check_metadata()
+        name, version, stated = self._check_metadata()
         self._check_entry_points()
         if self._problems:
             raise _refused(self._filename, self._problems)
@@ -229,6 +229,7 @@ class _Unpacking:
             linked=linked,
             others=others,
             entry_points=self._text("entry_points.txt"),
+            stated=stated,
         )
 
     def _make(self, folder: str, made: set[str]) -> None:
@@ -319,23 +320,25 @@ class _Unpacking:
         elif int(match[1]) > 1:
             self._problems.append(f"its Wheel-Version, {text}, is newer than kedge understands")
 
-    def _check_metadata(self) -> tuple[str, str]:
-        """Its name and version as METADATA spells them; they must be those of the file's name."""
+    def _check_metadata(self) -> tuple[str, str, tuple[object, ...]]:
+        """Its name and version as METADATA spells them, which must be those of the file's name,
+        and all that it states.
+        """
         parts = self._filename.removesuffix(".whl").split("-")
         name, version = parts[0], parts[1] if len(parts) > 1 else ""
         data = self._take("METADATA")
         if not data:
-            return name, version
+            return name, version, ()
         try:
             metadata = parse_metadata(data, where=self._filename)
         except PageError as exc:
             self._problems.append(f"its METADATA cannot be read: {exc.message.rstrip('.')}")
-            return name, version
+            return name, version, ()
         if normalized(metadata.name) != normalized(name):
             self._problems.append(f"its METADATA is that of {metadata.name}")
         if not _same_version(metadata.version_text, version):
             self._problems.append(f"its METADATA states the version {metadata.version_text}")
-        return metadata.name, metadata.version_text
+        return metadata.name, metadata.version_text, metadata.stated
 
     def _check_entry_points(self) -> None:
         self._problems += parse_entry_points(self._text("entry_points.txt"))[1]

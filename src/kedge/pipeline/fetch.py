@@ -150,18 +150,20 @@ def _lasts(pin: Pin, *, verified: bool) -> bool:
 
 
 def _confirm(pin: Pin, fetched: Fetched, catalog: Catalog) -> None:
-    """Refuse a wheel that requires something else than what the versions were chosen by, and one
-    that was damaged in the cache.
+    """Refuse a wheel that requires something else than what the versions were chosen by.
 
     Of one that was built the wheel's word counts from then on, and the versions are chosen again:
     some projects' setup.py requires one thing in one command and another in the next.
     """
+    file = _file(pin)
+    stated = catalog.metadata(file)
+    if stated.stated == fetched.wheel.manifest.stated:
+        return
     from kedge.install.contents import metadata_of
 
-    file = _file(pin)
     text = metadata_of(fetched.wheel)
     actual = parse_metadata(text, where=str(fetched.wheel.dist_info / "METADATA"))
-    problems = disagreements(catalog.metadata(file), actual)
+    problems = disagreements(stated, actual)
     if not problems:
         return
     if not file.is_wheel:
