@@ -57,6 +57,16 @@ def test_what_is_installed_is_found_without_a_connection(
     assert server.connections == before
 
 
+def test_what_no_longer_fits_beside_what_was_chosen_is_told(
+    run: Run, index: SimpleIndex, bundle: Path, venv: Venv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.add(wheel("strict", requires=["inner<2", "outer; python_version>'3'"]))
+    assert run("install", venv, "strict", "--cert", bundle) == 0
+    assert "requires" not in capsys.readouterr().err
+    assert run("install", venv, "inner==2", "--cert", bundle) == 0
+    assert "strict 1.0 requires inner<2, but inner 2.0 is installed." in capsys.readouterr().err
+
+
 class TestDamage:
     def test_a_damaged_entry_is_fetched_again(
         self, run: Run, server: Server, bundle: Path, venv: Venv, another: Venv, cache: Path

@@ -45,13 +45,19 @@ class Conflict:
 
 
 def packages_of(
-    distributions: Iterable[InstalledDistribution], markers: Mapping[str, str]
+    distributions: Iterable[InstalledDistribution],
+    markers: Mapping[str, str],
+    *,
+    fitting: Collection[str] = (),
 ) -> tuple[dict[NormalizedName, Package], tuple[str, ...]]:
-    """The packages to check, and a sentence for each whose metadata cannot be read."""
+    """The packages to check, and a sentence for each whose metadata cannot be read.
+
+    Of those named in ``fitting`` it is known that what they require is there, and not asked.
+    """
     packages: dict[NormalizedName, Package] = {}
     unreadable = []
     for distribution in distributions:
-        package = _package(distribution, markers)
+        package = _package(distribution, markers, fits=distribution.name in fitting)
         if isinstance(package, Package):
             packages[distribution.name] = package
         else:
@@ -60,10 +66,10 @@ def packages_of(
 
 
 def _package(
-    distribution: InstalledDistribution, markers: Mapping[str, str]
+    distribution: InstalledDistribution, markers: Mapping[str, str], *, fits: bool
 ) -> Package | KedgeError:
     try:
-        requires = tuple(distribution.metadata.requirements(markers))
+        requires = () if fits else tuple(distribution.metadata.requirements(markers))
         return Package(distribution.name, distribution.version, requires)
     except KedgeError as exc:
         return exc

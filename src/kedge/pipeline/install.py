@@ -222,7 +222,10 @@ class _Steps:
         ):
             return ()
         present = installed(self.interpreter.search_path)
-        packages, _ = packages_of(present.values(), self.interpreter.markers)
+        # What was chosen together fits together, unless something else shows in its place.
+        shown = all(_shows(present.get(pin.name), pin) for pin in resolution.pins)
+        fitting = {pin.name for pin in resolution.pins} if shown else frozenset()
+        packages, _ = packages_of(present.values(), self.interpreter.markers, fitting=fitting)
         return conflicts(packages, concerning={pin.name for pin in resolution.to_install})
 
 
@@ -305,6 +308,13 @@ def problem_of(
 
 # --------------------------------------------------------------------------------------------
 # The change
+
+
+def _shows(distribution: InstalledDistribution | None, pin: Pin) -> bool:
+    try:
+        return distribution is not None and distribution.version == pin.version
+    except TargetError:
+        return False
 
 
 def _addition(pin: Pin, fetched: Fetched, catalog: Catalog) -> Addition:
