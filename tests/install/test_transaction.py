@@ -422,3 +422,38 @@ def test_a_direct_url_is_written_as_json(stand: Stand) -> None:
     stand.install(stand.addition(FULL, direct_url=DirectUrl("file:///x", directory=True)))
     path = stand.venv.dist_info("demo-thing") / "direct_url.json"
     assert json.loads(path.read_text()) == {"url": "file:///x", "dir_info": {}}
+
+
+def test_bytecode_that_is_there_is_linked_along_unless_it_is_not_wanted(stand: Stand) -> None:
+    demo = wheel("demo", files={"demo/a.py": "a = 1\n"})
+    compiled = stand.venv.site / "demo" / "__pycache__" / f"a.{stand.interpreter.cache_tag}.pyc"
+    stand.install(demo)
+    assert not compiled.exists()
+    stand.install(demo, compile=True)
+    inode = compiled.stat().st_ino
+    stand.install(demo)
+    assert compiled.stat().st_ino == inode
+    assert f"demo/__pycache__/{compiled.name}" in _rows(stand, "demo")
+    stand.install(demo, bytecode=False)
+    assert not compiled.exists()
+
+
+def test_bytecode_that_a_wheel_brings_is_replaced_and_listed_once(stand: Stand) -> None:
+    tag = stand.interpreter.cache_tag
+    theirs = {"demo/a.py": "a = 1\n", f"demo/__pycache__/a.{tag}.pyc": "stale"}
+    stand.install(wheel("demo", files=theirs), compile=True)
+    assert stand.venv.run("-c", "import demo.a; print(demo.a.a)").strip() == "1"
+    assert _rows(stand, "demo")[f"demo/__pycache__/a.{tag}.pyc"] == ["", ""]
+    assert (stand.venv.site / "demo" / "__pycache__" / f"a.{tag}.pyc").read_bytes() != b"stale"
+
+
+def test_what_ends_the_compiling_process_is_told_and_nothing_is_left(stand: Stand) -> None:
+    """A file that cannot be made stands for a full disk."""
+    many = {f"demo/m{number}.py": f"n = {number}\n" * 2000 for number in range(40)}
+    addition = stand.addition(wheel("demo", files=many))
+    (addition.wheel.tree / "demo" / "m7.py").unlink()
+    before = stand.snapshot()
+    with pytest.raises(InstallError, match="ended while it was compiling"):
+        stand.install(addition, compile=True)
+    assert stand.snapshot() == before
+    assert list((stand.cache.directory / "tmp").iterdir()) == []

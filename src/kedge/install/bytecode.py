@@ -1,8 +1,9 @@
 """Compiling the modules of wheels, with the Python that they are installed for.
 
 Costs ten times all the rest of an installation, so it is done only when asked for, in as many
-processes as there are processors, once a wheel: the result is kept beside it in the cache. What
-does not compile (templates, code of another Python) is left uncompiled, as pip leaves it.
+processes as there are processors, once a wheel: the result is kept beside it in the cache, and
+linked along from then on. What does not compile (templates, code of another Python) is left
+uncompiled, as pip leaves it.
 
 Bytecode holds the time and size of its source, which are the same in every environment since
 installing keeps the time of the cached file; the path in it Python corrects as it loads it.
@@ -10,112 +11,152 @@ installing keeps the time of the cached file; the path in it Python corrects as 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 
-from kedge.cache import Bytecode, Linked, ManifestEntry, WheelStore
+from kedge.cache import Bytecode, Linked, ManifestEntry, UnpackedWheel, WheelStore
 from kedge.environment.interpreter import Interpreter
 from kedge.errors import InstallError
 from kedge.install.plan import Addition, InstallReporter
 from kedge.install.ready import made_ready
-from kedge.install.records import spelled
 
-# Runs in the target's Python, 3.8 or newer: a line of jobs in, a line when they are done.
+# Runs in the target's Python, 3.8 or newer: a line of jobs in, a line of what was made out. The
+# files are as py_compile writes them (PEP 552), whose own way costs three times the calls.
 _WORKER = """\
-import json, py_compile, sys
+import gc, json, marshal, os, sys
+from importlib.util import MAGIC_NUMBER
+
+def pyc(source, target, shown):
+    with open(source, "rb", 0) as file:
+        data, status = file.read(), os.fstat(file.fileno())
+    try:
+        code = compile(data, shown, "exec", dont_inherit=True)
+    except Exception:
+        return None
+    mode = status.st_mode & 0o777 | 0o200
+    stamps = (int(status.st_mtime), status.st_size)
+    head = b"".join((n & 0xFFFFFFFF).to_bytes(4, "little") for n in (0, *stamps))
+    with open(os.open(target, NEW, mode), "wb") as file:
+        file.write(MAGIC_NUMBER + head + marshal.dumps(code))
+        file.flush()
+        status = os.fstat(file.fileno())
+    return status.st_size, status.st_mode & 0o777, status.st_mtime_ns
+
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+gc.set_threshold(50000)
 for line in sys.stdin.buffer:
-    for source, target, shown in json.loads(line):
-        try:
-            py_compile.compile(source, cfile=target, dfile=shown, doraise=True,
-                               invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
-        except OSError as exc:
-            sys.exit(str(exc))
-        except Exception:
-            pass
-    sys.stdout.write("done\\n")
+    source, target, jobs = json.loads(line)
+    try:
+        made = [pyc(source + job[0], target + job[1], job[0]) for job in jobs]
+    except OSError as exc:
+        sys.exit(str(exc))
+    sys.stdout.write(json.dumps(made) + "\\n")
     sys.stdout.flush()
 """
 
+# So much source, in bytes, is handed to a process at a time: enough to make handing over cheap,
+# and little enough that all processes end together.
+_PORTION = 1 << 18
 
-def bytecode_of(
+
+def compile_all(
     additions: Iterable[Addition],
     interpreter: Interpreter,
     store: WheelStore,
     reporter: InstallReporter,
 ) -> dict[str, Bytecode]:
-    """The bytecode of all the wheels by their SHA-256; what the store does not have is made.
+    """Make the bytecode of these wheels and keep it in the store; by their SHA-256.
 
     :raises InstallError: the target's Python cannot be run for it.
     :raises CacheError: it cannot be stored.
     """
     tag = interpreter.cache_tag
-    if tag is None:
+    wheels = {addition.wheel.sha256: addition for addition in additions}
+    if tag is None or not wheels:
         return {}
-    found: dict[str, Bytecode] = {}
-    missing = []
-    for addition in additions:
-        known = store.bytecode(addition.wheel, tag)
-        if known is None:
-            missing.append(addition)
-        else:
-            found[addition.wheel.sha256] = known
-    if missing:
-        with _Workers(interpreter) as workers:
-            for addition in missing:
+    # The largest first, and more at a time than there are processes: none of them waits.
+    ordered = sorted(wheels.values(), key=lambda each: each.wheel.manifest.size, reverse=True)
+    found = {}
+    with _Processes(interpreter) as processes:
+        threads = ThreadPoolExecutor(2 * processes.count)
+        try:
+            work = partial(_compile, tag=tag, store=store, processes=processes)
+            for addition, bytecode in zip(ordered, threads.map(work, ordered), strict=True):
                 reporter.compiling(addition.name)
-                found[addition.wheel.sha256] = _compile(addition, tag, store, workers)
+                found[addition.wheel.sha256] = bytecode
+        except BaseException:
+            processes.kill()
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
     return found
 
 
-def _compile(addition: Addition, tag: str, store: WheelStore, workers: _Workers) -> Bytecode:
-    manifest = addition.wheel.manifest
-    sources = [entry for entry in manifest.linked.files if entry.path.endswith(".py")]
-
-    def build(tree: Path) -> Linked:
-        jobs: list[tuple[int, _Job]] = []
-        paths: list[str] = []
-        for entry in sources:
-            folder, _, name = entry.path.rpartition("/")
-            compiled = f"{folder}/" if folder else ""
-            compiled += f"__pycache__/{name[:-3]}.{tag}.pyc"
-            os.makedirs(tree / os.path.dirname(compiled), exist_ok=True)
-            source = os.fspath(addition.wheel.tree / entry.path)
-            jobs.append((entry.size, (source, os.fspath(tree / compiled), entry.path)))
-            paths.append(compiled)
-        workers.run(jobs)
-        made = (_entry(tree, path) for path in paths)
-        return made_ready((entry for entry in made if entry is not None), with_digests=False)
-
-    return store.add_bytecode(addition.wheel, tag, build)
+def _compile(addition: Addition, *, tag: str, store: WheelStore, processes: _Processes) -> Bytecode:
+    wheel = addition.wheel
+    return store.add_bytecode(wheel, tag, lambda tree: _build(wheel, tag, tree, processes))
 
 
-def _entry(tree: Path, path: str) -> ManifestEntry | None:
-    try:
-        with open(tree / path, "rb") as file:
-            digest = spelled(hashlib.sha256(file.read()).digest())
-            status = os.fstat(file.fileno())
-    except FileNotFoundError:
-        return None  # it did not compile
-    return ManifestEntry(path, status.st_size, digest, status.st_mode & 0o777, status.st_mtime_ns)
+def _build(wheel: UnpackedWheel, tag: str, tree: Path, processes: _Processes) -> Linked:
+    """Compile the wheel into the folder."""
+    place = os.fspath(tree) + os.sep
+    made: set[str] = set()
+    portions: list[list[_Job]] = [[]]
+    size = 0
+    for path, bytes_, *_ in wheel.manifest.linked.rows:
+        if not path.endswith(".py"):
+            continue
+        folder, _, name = path.rpartition("/")
+        folder = f"{folder}/__pycache__" if folder else "__pycache__"
+        if folder not in made:
+            os.makedirs(place + folder)
+            made.add(folder)
+        portions[-1].append((path, f"{folder}/{name[:-3]}.{tag}.pyc"))
+        size += bytes_
+        if size > _PORTION:
+            portions.append([])
+            size = 0
+    source = os.fspath(wheel.tree) + os.sep
+    asked = [(jobs, processes.compile(source, place, jobs)) for jobs in portions if jobs]
+    return made_ready(
+        (
+            ManifestEntry(job[1], size, "", mode, mtime_ns)
+            for jobs, answer in asked
+            for job, row in zip(jobs, answer.result(), strict=True)
+            if row is not None
+            for size, mode, mtime_ns in [row]
+        ),
+        with_digests=False,
+    )
 
 
-_Job = tuple[str, str, str]
+# Paths of a source and of what it becomes, below their folders; size, permissions and time of
+# what was made, or nothing where it does not compile.
+_Job = tuple[str, str]
+_Made = tuple[int, int, int] | None
 
 
-class _Workers:
+class _Processes:
     """Processes of the target's Python that compile; started at once, stopped at the end."""
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._executable = os.fspath(interpreter.executable)
         command = [self._executable, "-I", "-S", "-W", "ignore", "-c", _WORKER]
+        self.count = os.cpu_count() or 1
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._threads: list[Thread] = []
+        self._jobs: SimpleQueue[tuple[bytes, Future[list[_Made]]] | None] = SimpleQueue()
         try:
-            for _ in range(os.cpu_count() or 1):
+            for _ in range(self.count):
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
@@ -124,12 +165,16 @@ class _Workers:
                 )
                 self._processes.append(process)
         except OSError as exc:
-            self._stop(kill=True)
+            self.kill()
+            self.__exit__(None, None, None)
             raise InstallError(
                 f"{self._executable} cannot be run to compile: {exc.strerror}."
             ) from exc
+        self._threads = [Thread(target=self._serve, args=(each,)) for each in self._processes]
+        for thread in self._threads:
+            thread.start()
 
-    def __enter__(self) -> _Workers:
+    def __enter__(self) -> _Processes:
         return self
 
     def __exit__(
@@ -138,47 +183,43 @@ class _Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop(kill=error is not None)
-
-    def run(self, jobs: list[tuple[int, _Job]]) -> None:
-        """Compile these, each with its size; returns when all are done."""
-        shares: list[list[_Job]] = [[] for _ in self._processes]
-        loads = [0] * len(shares)
-        for size, job in sorted(jobs, reverse=True):
-            lightest = loads.index(min(loads))
-            shares[lightest].append(job)
-            loads[lightest] += size + 500
-        busy = [
-            (process, share)
-            for process, share in zip(self._processes, shares, strict=True)
-            if share
-        ]
-        try:
-            # A worker answers only when it has read the whole line, so nothing blocks for good.
-            for process, share in busy:
-                if process.stdin is not None:
-                    process.stdin.write(json.dumps(share).encode() + b"\n")
-                    process.stdin.flush()
-            answers = [process.stdout.readline() for process, _ in busy if process.stdout]
-        except OSError as exc:
-            raise self._failed() from exc
-        if any(answer.strip() != b"done" for answer in answers):
-            raise self._failed()
-
-    def _failed(self) -> InstallError:
-        return InstallError(
-            f"{self._executable} ended while it was compiling.",
-            hint="Is the disk full? Without --compile the modules are compiled when first used.",
-        )
-
-    def _stop(self, *, kill: bool) -> None:
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
         for process in self._processes:
-            if kill:
-                process.kill()
             for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    try:
+                with suppress(OSError):
+                    if pipe is not None:
                         pipe.close()
-                    except OSError:
-                        pass
             process.wait()
+
+    def kill(self) -> None:
+        """What is not done yet fails."""
+        for process in self._processes:
+            process.kill()
+
+    def compile(self, source: str, target: str, jobs: list[_Job]) -> Future[list[_Made]]:
+        """Have them compiled by the first process that is free; the folders exist."""
+        answer: Future[list[_Made]] = Future()
+        self._jobs.put((json.dumps((source, target, jobs)).encode() + b"\n", answer))
+        return answer
+
+    def _serve(self, process: subprocess.Popen[bytes]) -> None:
+        """One process's jobs, until there are no more; after a failure they all fail."""
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("started with pipes")
+        while (job := self._jobs.get()) is not None:
+            line, answer = job
+            try:
+                process.stdin.write(line)
+                process.stdin.flush()
+                answer.set_result(json.loads(process.stdout.readline()))
+            except (OSError, ValueError):
+                answer.set_exception(
+                    InstallError(
+                        f"{self._executable} ended while it was compiling.",
+                        hint="Is the disk full? Without --compile the modules are compiled when "
+                        "first used.",
+                    )
+                )

@@ -66,8 +66,9 @@ class Observation:
 class Plan:
     """Carried out whole or not at all.
 
-    ``removals`` are what ``additions`` replace, or what is uninstalled. ``observed`` is the
-    state that the plan was made for; ``None`` leaves that unchecked.
+    ``removals`` are what ``additions`` replace, or what is uninstalled. ``compile`` makes the
+    bytecode that the cache does not have yet; without ``bytecode`` none is installed. ``observed``
+    is the state that the plan was made for; ``None`` leaves that unchecked.
     """
 
     scheme: Scheme
@@ -75,6 +76,7 @@ class Plan:
     additions: tuple[Addition, ...] = ()
     removals: tuple[InstalledDistribution, ...] = ()
     compile: bool = False
+    bytecode: bool = True
     link_mode: LinkMode = LinkMode.AUTO
     existing: Existing = Existing.MERGE
     observed: Observation | None = None

@@ -41,7 +41,7 @@ def carry_out(
 ) -> None:
     """Make the environment what the plan says.
 
-    ``store`` is where bytecode is kept; needed for ``plan.compile``.
+    ``store`` is where bytecode is kept; what it has is linked along. Needed for ``plan.compile``.
 
     :raises InstallError: it was not possible; the environment is as it was.
     :raises EnvironmentChangedError: another process changed it since ``plan.observed``.
@@ -49,15 +49,7 @@ def carry_out(
     :raises CacheError: bytecode could not be stored; nothing was changed.
     """
     reporter = reporter or InstallReporter()
-    bytecode: dict[str, Bytecode] = {}
-    if plan.compile:
-        if store is None:
-            raise ValueError("compiling needs a store")
-        from kedge.install.bytecode import bytecode_of  # starts programs: seldom wanted
-
-        began = time.monotonic()
-        bytecode = bytecode_of(plan.additions, plan.interpreter, store, reporter)
-        reporter.spent("compile", time.monotonic() - began)
+    bytecode = _bytecode_of(plan, store, reporter)
     with _translated(plan.scheme):
         base = files.real(plan.scheme.purelib)
         made = files.make_folders(base)
@@ -75,6 +67,30 @@ def carry_out(
         finally:
             for folder in reversed(made):
                 _remove_if_empty(folder)
+
+
+def _bytecode_of(
+    plan: Plan, store: WheelStore | None, reporter: InstallReporter
+) -> dict[str, Bytecode]:
+    """What the store has, by the SHA-256 of the wheels; with ``plan.compile`` the rest is made."""
+    found: dict[str, Bytecode] = {}
+    tag = plan.interpreter.cache_tag
+    if store is not None and tag is not None and plan.bytecode:
+        for addition in plan.additions:
+            known = store.bytecode(addition.wheel, tag)
+            if known is not None:
+                found[addition.wheel.sha256] = known
+    if not plan.compile:
+        return found
+    if store is None:
+        raise ValueError("compiling needs a store")
+    from kedge.install.bytecode import compile_all  # starts programs: seldom wanted
+
+    began = time.monotonic()
+    missing = [each for each in plan.additions if each.wheel.sha256 not in found]
+    found |= compile_all(missing, plan.interpreter, store, reporter)
+    reporter.spent("compile", time.monotonic() - began)
+    return found
 
 
 def recover(scheme: Scheme, *, reporter: InstallReporter | None = None) -> tuple[str, ...]:

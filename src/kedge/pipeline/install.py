@@ -31,7 +31,7 @@ from kedge.install import (
     observe,
     recover,
 )
-from kedge.model import DirectUrl, TrustDecision, strip_secrets
+from kedge.model import DEFAULT, DirectUrl, TrustDecision, strip_secrets
 from kedge.pipeline.aim import aim_of
 from kedge.pipeline.asked import Asked, gather, uploaded_prior_to
 from kedge.pipeline.supply import Supply, connected, supply
@@ -199,6 +199,7 @@ class _Steps:
         catalog: Catalog,
         observed: Observation,
     ) -> Plan:
+        compiles = self.settings[table.COMPILE]
         return Plan(
             scheme=self.scheme,
             interpreter=self.interpreter,
@@ -206,7 +207,8 @@ class _Steps:
                 _addition(pin, found[pin.name], catalog) for pin in resolution.to_install
             ),
             removals=_removals(resolution, self.interpreter, user=self.user),
-            compile=self.settings.value(table.COMPILE),
+            compile=compiles.value,
+            bytecode=compiles.value or compiles.origin is DEFAULT,
             link_mode=LinkMode(self.settings.value(table.LINK_MODE)),
             existing=_existing(self.settings),
             observed=observed,
