@@ -396,7 +396,8 @@ COMPILE: Option[bool] = Option(
     flags=("--compile",),
     off_flags=("--no-compile",),
     default=False,
-    help="Compile to bytecode while installing, rather than when a module is first imported.",
+    help="Compile to bytecode while installing, rather than when a module is first imported; "
+    "bytecode in the cache is installed without it, and left out with --no-compile.",
     group=CHANGES,
     commands=_INSTALL,
 )
