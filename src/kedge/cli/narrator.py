@@ -171,7 +171,7 @@ class Narrator(Reporter):
 
 
 #: What is timed, in the order in which a command comes to it.
-_PHASES = ("trust", "pages", "resolve", "download", "unpack", "compile", "link")
+_PHASES = ("libraries", "trust", "pages", "resolve", "download", "unpack", "compile", "link")
 
 
 def _phases(spent: Mapping[str, Sequence[float]]) -> str:

@@ -97,6 +97,8 @@ class Connection:
             if self._closed.is_set():
                 raise KedgeError("The connection is closed.")
             if self._session is None:
+                with timed(self._reporter, "libraries"):
+                    import kedge.transport.session  # noqa: F401 - requests, urllib3: 0.1 s
                 with timed(self._reporter, "trust"):
                     self._session = self._open()
             return self._session

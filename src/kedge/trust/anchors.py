@@ -20,6 +20,7 @@ from kedge.model import StoreKind, TrustDecision, TrustSource
 from kedge.trust import openssl, trusted
 from kedge.trust.bundle import CertificateFile, Reading, damage, read_bundle, read_file
 from kedge.trust.pem import Block
+from kedge.trust.places import platform_verifies
 
 
 @frozen
@@ -99,11 +100,6 @@ def load(
     # Where a file was passed over, some of its blocks may be in the judge's own store.
     kept = [judge.store] if list(judged) == sources else []
     return Anchors(decision, judged, tuple(judge.warnings), kept)
-
-
-def platform_verifies(platform: str = sys.platform) -> bool:
-    """Whether the operating system itself verifies servers (then ``truststore`` asks it)."""
-    return platform in {"darwin", "win32"}
 
 
 def _read(source: TrustSource, environ: Mapping[str, str]) -> Reading:

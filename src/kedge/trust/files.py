@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,8 +33,12 @@ def expand(path: str, environ: Mapping[str, str]) -> str:
 
 def read_bytes(path: str) -> bytes:
     """All of a file. Raises what :data:`UNREADABLE` says."""
-    with Path(path).open("rb") as file:
-        raw = file.read(MAX_BYTES + 1)
+    with open(path, "rb") as file:  # noqa: PTH123 - of what costs 2 ms, a path is a tenth
+        # As much as is asked for is allocated first: no more than there is, where that is known.
+        size = os.fstat(file.fileno()).st_size
+        raw = file.read(min(size, MAX_BYTES) + 1)
+        if len(raw) > size:
+            raw += file.read(MAX_BYTES + 1 - len(raw))
     if len(raw) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES // 2**20} MiB")
     return raw

@@ -14,8 +14,6 @@ that such a lookup would reach, and no others, so that the verdicts stay the sam
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import ssl
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,8 +25,7 @@ from kedge.trust.files import UNREADABLE, read_bytes, why
 from kedge.trust.names import canonical_subject, name_hash
 from kedge.trust.openssl import judge
 from kedge.trust.pem import Block
-
-_NAME = re.compile(r"([0-9a-f]{8})\.(r?[0-9]+)", re.IGNORECASE)
+from kedge.trust.places import listing
 
 
 def _with_hashes(blocks: Iterable[Block]) -> Iterator[tuple[str, Block]]:
@@ -135,24 +132,6 @@ class HashedLookup:
         warning = f"{path} was passed over: it {what}"
         if warning not in self.warnings:
             self.warnings.append(warning)
-
-
-def listing(folder: str, only: Collection[str] | None = None) -> dict[str, list[str]]:
-    """The names in a folder that look hashed, by their hash, in the folder's own order.
-
-    With ``only``, those with one of these hashes.
-    """
-    found: dict[str, list[str]] = {}
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
-    except OSError:
-        return found
-    for name in names:
-        if match := _NAME.fullmatch(name):
-            wanted = match[1].lower()
-            if only is None or wanted in only:
-                found.setdefault(wanted, []).append(name)
-    return found
 
 
 def _sound(block: Block) -> bool:
