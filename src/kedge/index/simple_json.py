@@ -47,55 +47,56 @@ def parse_json(body: bytes, url: str) -> JsonPage:
 
 
 def _link(entry: Mapping[str, object], base: str) -> Link:
+    get = entry.get
     url = _text(entry["url"])
-    hashes = _pairs(entry.get("hashes") or {})
+    hashes = _pairs(get("hashes") or {})
     if not PLAIN_URL.fullmatch(url):
         given = link_from(base, url)
         url, hashes = given.url, hashes + given.hashes
-    stated = entry.get("filename")
-    size = entry.get("size")
-    requires_python = entry.get("requires-python")
-    return Link(
-        url,
-        stated if isinstance(stated, str) and stated else filename_of(url),
-        hashes,
-        # One object for all that state the same: pages have thousands of files.
-        intern(_text(requires_python)) if requires_python else None,
-        _yanked(entry.get("yanked")),
-        _metadata(entry),
-        size if isinstance(size, int) and size >= 0 else None,
-        _optional(entry.get("upload-time")),
+    stated, size, requires_python = get("filename"), get("size"), get("requires-python")
+    yanked, uploaded = get("yanked"), get("upload-time")
+    # PEP 714: the new key where present, else the old; a boolean or the digests.
+    metadata = get("core-metadata")
+    if metadata is None:
+        metadata = get("dist-info-metadata")
+    # Not by keywords and without calls that can be spared: pages have thousands of files.
+    return _MAKE(
+        (
+            url,
+            stated if stated and isinstance(stated, str) else filename_of(url),
+            hashes,
+            # One object for all that state the same.
+            intern(_text(requires_python)) if requires_python else None,
+            _yanked(yanked) if yanked else None,
+            _metadata(metadata),
+            size if isinstance(size, int) and size >= 0 else None,
+            _text(uploaded) if uploaded else None,
+            None,
+        )
     )
 
 
-def _metadata(entry: Mapping[str, object]) -> Pairs | None:
-    """PEP 714: the new key where present, else the old; a boolean or the digests."""
-    value = entry.get("core-metadata")
-    if value is None:
-        value = entry.get("dist-info-metadata")
+_MAKE = Link._make
+
+
+def _metadata(value: object) -> Pairs | None:
     if isinstance(value, dict):
         return _pairs(value)
     return () if value else None
 
 
-def _yanked(value: object) -> str | None:
-    """PEP 592 in JSON: ``false``, ``true``, or the reason (an empty one means no, as in pip)."""
-    if isinstance(value, str):
-        return value or None
-    return "" if value else None
+def _yanked(value: object) -> str:
+    """PEP 592 in JSON: ``true`` or the reason; nothing and an empty one mean no, as in pip."""
+    return value if isinstance(value, str) else ""
 
 
 def _pairs(value: object) -> Pairs:
     if not isinstance(value, dict):
         raise TypeError("digests are not an object")
-    if len(value) == 1:  # nearly always
-        ((name, digest),) = value.items()
-        return ((intern(name.lower()), _text(digest)),)
+    digest = value.get("sha256")
+    if len(value) == 1 and isinstance(digest, str):  # nearly always
+        return (("sha256", digest),)
     return tuple([(intern(name.lower()), _text(digest)) for name, digest in value.items()])
-
-
-def _optional(value: object) -> str | None:
-    return _text(value) if value else None
 
 
 def _text(value: object) -> str:
