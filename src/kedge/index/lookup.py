@@ -130,7 +130,8 @@ class Index:
         if project in self._locked:
             link = self._locked[project]
             return Releases((), [Listed(project, [link], _LOCK)])
-        self.prefetch([project])
+        if len(self._find_links) + len(self._indexes) > 1:
+            self.prefetch([project])
         singles: dict[str, IndexFile] = {}
         paged: list[Listed | None] = []
         for place in self._find_links:
