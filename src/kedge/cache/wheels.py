@@ -78,11 +78,14 @@ class CachedWheel:
 
 
 class WheelStore:
-    """The unpacked wheels of one cache. Safe for several threads and processes."""
+    """The unpacked wheels of one cache. Safe for several threads and processes.
+
+    Two stores of the same ``folder`` and ``scratch`` are the same, in another process too.
+    """
 
     def __init__(self, folder: Path, scratch: Scratch) -> None:
         self.folder = folder
-        self._scratch = scratch
+        self.scratch = scratch
 
     def get(self, sha256: str) -> UnpackedWheel | None:
         """The entry of that digest; a damaged one is removed and counts as absent.
@@ -115,15 +118,19 @@ class WheelStore:
 
         :raises CacheError: the entry could not be written (a full disk, no permission).
         """
-        entry = self._entry(sha256)
         try:
-            with self._scratch.directory() as temporary:
+            with self.scratch.directory() as temporary:
                 tree = temporary / _TREE
                 tree.mkdir()
-                (temporary / _MANIFEST).write_bytes(dump(build(tree)))
-                return self._publish(sha256, temporary, entry)
+                manifest = build(tree)
+                (temporary / _MANIFEST).write_bytes(dump(manifest))
+                return self._publish(sha256, temporary, manifest)
         except OSError as exc:
             raise _cannot_write(self.folder, exc) from exc
+
+    def has(self, sha256: str) -> bool:
+        """Whether there is an entry of that digest, be it whole or not."""
+        return bool(_SHA256.fullmatch(sha256)) and self._entry(sha256).exists()
 
     def folder_of(self, sha256: str) -> Path:
         """Where the entry of that digest is, or would be."""
@@ -132,7 +139,7 @@ class WheelStore:
     def forget(self, sha256: str) -> None:
         """Remove the entry, if there is one: it was found damaged."""
         with suppress(OSError):
-            self._scratch.discard(self._entry(sha256))
+            self.scratch.discard(self._entry(sha256))
 
     def bytecode(self, wheel: UnpackedWheel, cache_tag: str) -> Bytecode | None:
         """The wheel's bytecode for that kind of Python, if it was ever compiled."""
@@ -142,7 +149,7 @@ class WheelStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError):
-            self._scratch.discard(folder)
+            self.scratch.discard(folder)
             return None
         return Bytecode(tree=folder / _TREE, linked=linked)
 
@@ -158,7 +165,7 @@ class WheelStore:
         """
         folder = wheel.tree.parent / _bytecode_name(cache_tag)
         try:
-            with self._scratch.directory() as temporary:
+            with self.scratch.directory() as temporary:
                 tree = temporary / _TREE
                 tree.mkdir()
                 linked = build(tree)
@@ -208,11 +215,13 @@ class WheelStore:
             with suppress(OSError):
                 os.utime(manifest)
 
-    def _publish(self, sha256: str, temporary: Path, entry: Path) -> UnpackedWheel:
+    def _publish(self, sha256: str, temporary: Path, manifest: Manifest) -> UnpackedWheel:
+        entry = self._entry(sha256)
         for _ in range(_ATTEMPTS):
             entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _rename_if_absent(temporary, entry):
+                return UnpackedWheel(sha256=sha256, tree=entry / _TREE, manifest=manifest)
             # What get() does not like it removes, so one of the two succeeds.
-            _rename_if_absent(temporary, entry)
             wheel = self.get(sha256)
             if wheel is not None:
                 return wheel

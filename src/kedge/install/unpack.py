@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kedge.cache import Manifest, ManifestEntry
+from kedge.cache import Manifest, ManifestEntry, UnpackedWheel, WheelStore
 from kedge.classes import frozen
 from kedge.environment.metadata import normalized, parse_metadata
 from kedge.errors import PageError, WheelError
@@ -87,6 +87,17 @@ def unpack(
             return _Unpacking(opened, layout, rows, destination, filename).run()
     except BadArchive as exc:
         raise _refused(filename, [str(exc)]) from exc
+
+
+def unpack_into(
+    store: WheelStore, sha256: str, archive: Path, *, filename: str | None = None
+) -> UnpackedWheel:
+    """Unpack the wheel, whose digest that is, into its entry of the store.
+
+    :raises WheelError: as :func:`unpack`.
+    :raises CacheError: the entry cannot be written.
+    """
+    return store.add(sha256, lambda folder: unpack(archive, folder, filename=filename))
 
 
 def _refused(filename: str, problems: Iterable[str]) -> WheelError:

@@ -373,9 +373,9 @@ class Builds:
         archive = self._shop().build(source.prepared)
         sha256 = digests_of(archive, frozenset())["sha256"]
         store = self._stores.choose(lasts=source.lasts)
-        from kedge.install.unpack import unpack
+        from kedge.install.unpack import unpack_into
 
-        wheel = store.wheels.add(sha256, lambda folder: unpack(archive, folder))
+        wheel = unpack_into(store.wheels, sha256, archive)
         _check_built(source, wheel)
         if source.lasts and source.cache_key is not None:
             self._stores.lasting.built.put(source.cache_key, sha256)

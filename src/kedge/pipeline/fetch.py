@@ -1,30 +1,42 @@
 """The wheels of a resolution into the cache: found there, copied, downloaded, or built.
 
+Downloads run in threads, which wait for the network; what arrives is unpacked in processes, or
+here if it is little. Both begin while versions are still being chosen, with what the search has
+settled on; what is not chosen in the end was fetched in vain, and stays in the cache.
+
 Nothing here touches the environment. What may be kept for good is decided in
 :mod:`kedge.pipeline.stores` and below: what nothing trusted vouches for goes with this run.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kedge.classes import frozen
+from kedge.classes import frozen, mutable
 from kedge.environment.metadata import parse_metadata
 from kedge.errors import MetadataChangedError, WheelError
 from kedge.index import IndexFile, disagreements
 from kedge.pipeline.digests import check_digests, digests_of
-from kedge.pipeline.parallel import fetch_each
+from kedge.pipeline.parallel import DOWNLOADS, Lane, processors
 from kedge.pipeline.timing import timed
+from kedge.pipeline.withheld import Withheld
+from kedge.resolve import Foresight
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from types import TracebackType
+
     from packaging.utils import NormalizedName
 
-    from kedge.cache import Cache, UnpackedWheel
+    from kedge.cache import UnpackedWheel
+    from kedge.install.workers import Workers
     from kedge.pipeline.builds import Source
     from kedge.pipeline.catalog import Catalog
     from kedge.pipeline.connection import Connection
@@ -34,6 +46,12 @@ if TYPE_CHECKING:
 
 #: Builds at a time. Most backends use one processor and wait a lot; some use all there are.
 _BUILDS = min(8, max(2, (os.cpu_count() or 1) // 2))
+
+#: Bytes of archives that have arrived and wait to be unpacked, at most (and one more).
+_ROOM = 256 << 20
+
+#: So many bytes of archives are worth the start of processes that unpack them.
+_WORTH_PROCESSES = 4 << 20
 
 
 @frozen
@@ -48,14 +66,123 @@ class Fetched:
     lasts: bool = True
 
 
+@frozen
+class _Archive:
+    """An archive on the disk, checked; ``passing`` if it is to be deleted when it is unpacked."""
+
+    path: Path
+    sha256: str
+    lasts: bool
+    passing: bool = False
+
+
+@mutable
+class _Job:
+    """One wheel on its way. ``wanted`` once it was chosen, ``begun`` once a thread has it."""
+
+    pin: Pin
+    catalog: Catalog
+    future: Future[Fetched]
+    told: Withheld
+    wanted: bool = False
+    begun: bool = False
+
+    def succeed(self, fetched: Fetched) -> None:
+        self._settle(partial(self.future.set_result, fetched))
+
+    def fail(self, error: BaseException) -> None:
+        self._settle(partial(self.future.set_exception, error))
+
+    def _settle(self, settle: Callable[[], None]) -> None:
+        from concurrent.futures import InvalidStateError
+
+        with suppress(InvalidStateError):  # cancelled: the run is ending
+            settle()
+
+
 class Wheels:
-    """Gets wheels for pins, of any resolution of one run."""
+    """Gets wheels for pins, of any resolution of one run. A context manager."""
 
     def __init__(self, connection: Connection, stores: Stores, reporter: Reporter) -> None:
         self._connection = connection
         self._reporter = reporter
         self._stores = stores
         self._building = threading.BoundedSemaphore(_BUILDS)
+        self._downloads = Lane(DOWNLOADS, "kedge-fetch")
+        self._unpacking = Lane(processors(), "kedge-unpack", room=_ROOM)
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._jobs: dict[object, _Job] = {}
+        self._doubtful: set[NormalizedName] = set()
+        self._expected: list[int] = []
+        self._workers: Workers | None = None
+        self._closed = False
+
+    def __enter__(self) -> Wheels:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what is still under way, and wait for it."""
+        with self._lock:
+            self._closed = True
+            workers = self._workers
+            under_way = [job for job in self._jobs.values() if job.future.cancel()]
+            self._jobs.clear()
+        self._downloads.close()
+        self._unpacking.close()
+        if under_way:
+            self._connection.close()
+        if workers is not None:
+            workers.close()
+        self._downloads.join()
+        self._unpacking.join()
+
+    # -- ahead of the choice
+
+    def ahead(self, catalog: Catalog) -> Foresight:
+        """Fetches what a resolution settles on, before it has ended."""
+        return _Ahead(self, catalog)
+
+    def foresee(self, pin: Pin, catalog: Catalog) -> None:
+        """It will probably be chosen: begin, if a digest that is beyond doubt vouches for it."""
+        file = _file(pin)
+        if not file.is_wheel or file.local is not None or pin.direct is not None:
+            return
+        if not pin.hashes or not (pin.hashes_by_user or file.page_verified):
+            return
+        with self._lock:
+            if pin.name in self._doubtful or self._is_cached(pin):
+                return
+            self._abandon(lambda job: job.pin.name == pin.name and _key(job.pin) != _key(pin))
+            self._job(pin, catalog)
+
+    def doubt(self, name: NormalizedName) -> None:
+        """Versions of it were refused: it is not fetched before it is chosen."""
+        with self._lock:
+            self._doubtful.add(name)
+            self._abandon(lambda job: job.pin.name == name)
+
+    def settle(self, pins: Sequence[Pin]) -> None:
+        """These were chosen, and what else was foreseen is not begun any more."""
+        chosen = {_key(pin) for pin in pins if isinstance(pin.file, IndexFile)}
+        with self._lock:
+            self._abandon(lambda job: _key(job.pin) not in chosen)
+
+    def _abandon(self, which: Callable[[_Job], bool]) -> None:
+        """Forget those that nobody has asked for; what was begun goes on. The lock is held."""
+        for key, job in list(self._jobs.items()):
+            if not job.wanted and not job.begun and which(job):
+                del self._jobs[key]
+
+    # -- what was chosen
 
     def fetch(self, pins: Sequence[Pin], catalog: Catalog) -> dict[NormalizedName, Fetched]:
         """All of them, several at a time; the first failure ends the rest and is raised.
@@ -74,24 +201,44 @@ class Wheels:
                 missing.append(pin)
             else:
                 found[pin.name] = cached
-        # The largest first: what takes longest should not begin last. Builds take longest.
-        missing.sort(key=lambda pin: (pin.name not in sources, -(_file(pin).size or 0)))
-        work = partial(self._fetch_one, catalog=catalog, sources=sources)
         if missing:
-            fetched = fetch_each(work, missing, partial(self._end, catalog))
-            found |= {pin.name: one for pin, one in zip(missing, fetched, strict=True)}
+            found |= self._fetch(missing, sources, catalog)
         for pin in pins:
             _confirm(pin, found[pin.name], catalog)
         return found
+
+    def _fetch(
+        self, pins: Sequence[Pin], sources: Mapping[NormalizedName, Source], catalog: Catalog
+    ) -> dict[NormalizedName, Fetched]:
+        from concurrent.futures import FIRST_EXCEPTION, wait  # imports logging
+
+        builds = Lane(_BUILDS, "kedge-build")
+        try:
+            jobs = {
+                pin.name: self._claim(pin, catalog, sources.get(pin.name), builds) for pin in pins
+            }
+            done, _ = wait([job.future for job in jobs.values()], return_when=FIRST_EXCEPTION)
+            failed = next((future for future in done if future.exception()), None)
+            if failed is not None:
+                failed.result()
+            return {name: job.future.result() for name, job in jobs.items()}
+        except BaseException:
+            builds.close()
+            catalog.builds.stop()
+            self._connection.close()
+            self.close()
+            raise
+        finally:
+            builds.close()
+            builds.join()
+            with self._lock:
+                for pin in pins:
+                    self._jobs.pop(_key(pin), None)
 
     def forget(self, sha256: str, catalog: Catalog) -> None:
         """The entry turned out to be damaged: next time it is fetched or built again."""
         self._stores.forget(sha256)
         catalog.builds.forget(sha256)
-
-    def _end(self, catalog: Catalog) -> None:
-        catalog.builds.stop()
-        self._connection.close()
 
     def _cached(self, pin: Pin) -> Fetched | None:
         """The entry of a digest that is beyond doubt; a user's digests are the only ones then."""
@@ -105,43 +252,139 @@ class Wheels:
                     return Fetched(wheel, digest)
         return None
 
-    def _fetch_one(
-        self, pin: Pin, *, catalog: Catalog, sources: Mapping[NormalizedName, Source]
-    ) -> Fetched:
-        file = _file(pin)
-        source = sources.get(pin.name)
+    def _is_cached(self, pin: Pin) -> bool:
+        """Whether there is an entry, be it whole or not: a look that costs little."""
+        wheels = self._stores.lasting.wheels
+        return any(name == "sha256" and wheels.has(digest) for name, digest in pin.hashes)
+
+    # -- the way of one wheel
+
+    def _claim(self, pin: Pin, catalog: Catalog, source: Source | None, builds: Lane) -> _Job:
+        """It was chosen: begin, if that is still to do, and tell of it from now on."""
         if source is not None:
+            job = _job(pin, catalog, self._reporter)
+            builds.put(0, partial(self._build, job, source))
+            return job
+        with self._lock:
+            job = self._job(pin, catalog)
+            job.wanted = True
+        job.told.release()
+        return job
+
+    def _job(self, pin: Pin, catalog: Catalog) -> _Job:
+        """The download of that file, begun if it is not yet. The lock is held."""
+        key = _key(pin)
+        job = self._jobs.get(key)
+        if job is None:
+            job = self._jobs[key] = _job(pin, catalog, self._reporter)
+            size = _file(pin).size or 0
+            self._expected.append(size)
+            self._downloads.put(size, partial(self._bring, job))
+        return job
+
+    def _build(self, job: _Job, source: Source) -> None:
+        try:
             with self._building:
-                wheel = catalog.builds.wheel(source)
-            return Fetched(wheel, wheel.sha256, source.lasts)
-        already = catalog.index.downloaded(file)
+                wheel = job.catalog.builds.wheel(source)
+        except BaseException as exc:
+            job.fail(exc)
+        else:
+            job.succeed(Fetched(wheel, wheel.sha256, source.lasts))
+
+    def _bring(self, job: _Job) -> None:
+        with self._lock:
+            if self._jobs.get(_key(job.pin)) is not job:
+                return  # abandoned
+            job.begun = True
+        try:
+            self._ready_workers()
+            archive = self._archive(job)
+            size = archive.path.stat().st_size
+        except BaseException as exc:
+            job.fail(exc)
+        else:
+            self._unpacking.put(size, partial(self._unpack, job, archive))
+
+    def _archive(self, job: _Job) -> _Archive:
+        pin, file = job.pin, _file(job.pin)
+        already = job.catalog.index.downloaded(file)
         if file.local is not None:
             digests = digests_of(file.local, pin.hashes.algorithms())
             check_digests(file.local, pin.hashes, digests)
-            return self._unpack(file.local, file, digests["sha256"], lasts=True)
+            return _Archive(file.local, digests["sha256"], lasts=True)
         if already is not None:
             check_digests(already.path, pin.hashes, already.digests)
             lasts = _lasts(pin, verified=already.verified)
-            return self._unpack(already.path, file, already.sha256, lasts=lasts)
-        destination = self._stores.archives / f"{threading.get_ident()}-{file.filename}"
+            return _Archive(already.path, already.sha256, lasts)
+        destination = self._stores.archives / f"{next(self._numbers)}-{file.filename}"
         download = self._connection.download(
-            file.url, destination, hashes=pin.hashes, size=file.size, name=file.filename
+            file.url,
+            destination,
+            hashes=pin.hashes,
+            size=file.size,
+            name=file.filename,
+            reporter=job.told,
         )
+        lasts = _lasts(pin, verified=download.verified)
+        return _Archive(destination, download.sha256, lasts, passing=True)
+
+    def _unpack(self, job: _Job, archive: _Archive) -> None:
+        store = self._stores.choose(lasts=archive.lasts).wheels
+        filename = _file(job.pin).filename
         try:
-            lasts = _lasts(pin, verified=download.verified)
-            return self._unpack(destination, file, download.sha256, lasts=lasts)
+            with timed(self._reporter, "unpack"):
+                wheel = self._processes().unpack(
+                    store, archive.sha256, archive.path, filename=filename
+                )
+        except BaseException as exc:
+            job.fail(exc)
+        else:
+            job.succeed(Fetched(wheel, archive.sha256, archive.lasts))
         finally:
-            destination.unlink(missing_ok=True)
+            if archive.passing:
+                with suppress(OSError):
+                    archive.path.unlink()
 
-    def _unpack(self, archive: Path, file: IndexFile, sha256: str, *, lasts: bool) -> Fetched:
-        from kedge.install.unpack import unpack
+    def _processes(self) -> Workers:
+        """Those that unpack; until they are begun there are none."""
+        from kedge.install.workers import Workers
 
-        store: Cache = self._stores.choose(lasts=lasts)
-        with timed(self._reporter, "unpack"):
-            wheel = store.wheels.add(
-                sha256, lambda folder: unpack(archive, folder, filename=file.filename)
-            )
-        return Fetched(wheel, sha256, lasts)
+        with self._lock:
+            if self._workers is None:
+                self._workers = Workers(processors())
+                if self._closed:
+                    self._workers.close()
+            return self._workers
+
+    def _ready_workers(self) -> None:
+        """Begin them as soon as there is enough for several to do."""
+        with self._lock:
+            worth = len(self._expected) > 1 and sum(self._expected) > _WORTH_PROCESSES
+        if worth:
+            self._processes().begin()
+
+
+class _Ahead(Foresight):
+    def __init__(self, wheels: Wheels, catalog: Catalog) -> None:
+        self._wheels = wheels
+        self._catalog = catalog
+
+    def likely(self, pin: Pin) -> None:
+        self._wheels.foresee(pin, self._catalog)
+
+    def doubtful(self, name: NormalizedName) -> None:
+        self._wheels.doubt(name)
+
+
+def _job(pin: Pin, catalog: Catalog, reporter: Reporter) -> _Job:
+    from concurrent.futures import Future  # imports logging
+
+    return _Job(pin, catalog, Future(), Withheld(reporter))
+
+
+def _key(pin: Pin) -> object:
+    """What a download is good for: the same file, held to the same digests."""
+    return _file(pin).url, tuple(pin.hashes), pin.hashes_by_user
 
 
 def _lasts(pin: Pin, *, verified: bool) -> bool:

@@ -164,7 +164,9 @@ class _Steps:
 
     def _resolve(self, problem: Problem, catalog: Catalog) -> Resolution:
         began = time.monotonic()
-        resolution = self.supply.recall.resolve(problem, catalog, self.reporter)
+        ahead = None if self.settings.value(table.DRY_RUN) else self.supply.wheels.ahead(catalog)
+        resolution = self.supply.recall.resolve(problem, catalog, self.reporter, foresight=ahead)
+        self.supply.wheels.settle(resolution.to_install)
         self.reporter.resolved(resolution, time.monotonic() - began)
         return resolution
 

@@ -1,15 +1,26 @@
-"""Several files at a time, until all are there or the first cannot be had."""
+"""Several things at a time: files until the first cannot be had, and work by its weight."""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import os
+import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 #: Downloads at a time: enough to fill a line, few enough for the server and the memory.
-_DOWNLOADS = 8
+DOWNLOADS = 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def fetch_each(
@@ -21,7 +32,7 @@ def fetch_each(
     """
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # imports logging
 
-    pool = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="kedge-fetch")
+    pool = ThreadPoolExecutor(DOWNLOADS, thread_name_prefix="kedge-fetch")
     try:
         futures = [pool.submit(work, item) for item in items]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -35,3 +46,65 @@ def fetch_each(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Lane:
+    """Work for a few threads, of what waits the heaviest first. Threads begin as they are needed.
+
+    Where what waits weighs more than ``room``, whoever brings more waits too: so much may lie
+    about and no more. Work takes care of its own errors.
+    """
+
+    def __init__(self, threads: int, name: str, *, room: int | None = None) -> None:
+        self._limit = threads
+        self._name = name
+        self._room = room
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[int, int, Callable[[], object]]] = []
+        self._order = itertools.count()
+        self._threads: list[threading.Thread] = []
+        self._load = 0
+        self._idle = 0
+        self._closed = False
+
+    def put(self, weight: int, work: Callable[[], object]) -> None:
+        """Have it done; when the lane is closed it is not."""
+        with self._changed:
+            while self._room is not None and self._load > self._room and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                return
+            self._load += weight
+            heapq.heappush(self._waiting, (-weight, next(self._order), work))
+            if self._idle < len(self._waiting) and len(self._threads) < self._limit:
+                name = f"{self._name}-{len(self._threads)}"
+                thread = threading.Thread(target=self._work, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def join(self) -> None:
+        """Wait until what was begun is done; to be closed before."""
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._idle += 1
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                self._idle -= 1
+                if not self._waiting:
+                    return
+                weight, _, work = heapq.heappop(self._waiting)
+                self._load += weight
+                self._changed.notify_all()
+            work()

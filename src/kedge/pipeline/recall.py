@@ -17,7 +17,7 @@ from kedge.settings import options as table
 if TYPE_CHECKING:
     from kedge.cache import AnswerStore, Cache
     from kedge.index import Index
-    from kedge.resolve import Problem, Resolution, ResolveReporter, Source
+    from kedge.resolve import Foresight, Problem, Resolution, ResolveReporter, Source
     from kedge.settings.values import Settings
 
 
@@ -28,19 +28,26 @@ class Recall:
         self._index = index
         self._store = store
 
-    def resolve(self, problem: Problem, source: Source, reporter: ResolveReporter) -> Resolution:
+    def resolve(
+        self,
+        problem: Problem,
+        source: Source,
+        reporter: ResolveReporter,
+        *,
+        foresight: Foresight | None = None,
+    ) -> Resolution:
         """See :func:`kedge.resolve.resolve`: the same answer, perhaps without its search."""
         places = self._index.places() if self._store is not None else None
         key = None if places is None else question(problem, places)
         if self._store is None or key is None:
-            return resolve(problem, source, reporter)
+            return resolve(problem, source, reporter, foresight=foresight)
         kept = self._recalled(self._store, key, problem)
         if kept is not None:
             reporter.recalled(len(kept.grounds.pages))
             tell_again(kept.told, reporter)
             return kept.resolution
         heard = Heard(reporter)
-        resolution, grounds = search(problem, source, heard)
+        resolution, grounds = search(problem, source, heard, foresight=foresight)
         if grounds is not None:
             state = self._index.state(grounds.pages, grounds.wheels)
             installed = installed_state(problem, grounds.names)

@@ -98,8 +98,8 @@ def supply(
             keep=settings.value(table.NO_CLEAN),
             where=_where(settings, interpreter),
         ) as builds,
+        Wheels(connection, stores, reporter) as wheels,
     ):
-        wheels = Wheels(connection, stores, reporter)
 
         def provisions(chain: Chain) -> Provision:
             return Provision(

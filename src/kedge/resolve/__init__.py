@@ -13,13 +13,14 @@ from kedge.resolve.problem import (
     Source,
     UpgradeStrategy,
 )
-from kedge.resolve.report import ResolveReporter
+from kedge.resolve.report import Foresight, ResolveReporter
 from kedge.resolve.resolution import Pin, Resolution
 from kedge.resolve.resolver import MAX_ROUNDS, resolve, search
 
 __all__ = [
     "MAX_ROUNDS",
     "Direct",
+    "Foresight",
     "FormatControl",
     "Pin",
     "Problem",

@@ -5,6 +5,13 @@ The base class is silent; the command line overrides what it wants to show.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from kedge.resolve.resolution import Pin
+
 #: How often a project's candidates were refused, and what is said then (pip's thresholds).
 _NOTICES = {
     2: "Looking at several versions of {name} to find one that fits the other requirements. "
@@ -36,6 +43,19 @@ class ResolveReporter:
 
     def warn(self, message: str) -> None:
         """One sentence that the user should see."""
+
+
+class Foresight:
+    """What the search is likely to end with, told on the way, for whoever makes use of it.
+
+    Hooks that do nothing, called from the search's thread; they must not take long.
+    """
+
+    def likely(self, pin: Pin) -> None:
+        """This is tried, and would have to be installed (``requires`` is not known)."""
+
+    def doubtful(self, name: NormalizedName) -> None:
+        """A version of that project was refused."""
 
 
 def notice_after(refusals: int, name: str) -> str | None:

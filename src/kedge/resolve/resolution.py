@@ -95,7 +95,7 @@ def read_off(
     return Resolution(
         tuple(
             replace(
-                _pin(bases[name], problem, hashes),
+                pin_of(bases[name], problem, hashes),
                 extras=extras.get(name, frozenset()),
                 requested=name in requires[None],
                 requires=tuple(sorted(requires.get(name, ()))),
@@ -132,11 +132,12 @@ def _edges_from_root(state: State[Demand, Candidate, str]) -> list[tuple[str | N
     return edges
 
 
-def _pin(
+def pin_of(
     candidate: FileCandidate | InstalledCandidate,
     problem: Problem,
     hashes: Mapping[NormalizedName, Hashes],
 ) -> Pin:
+    """What choosing that candidate comes to, whoever requires it."""
     name, version = candidate.name, candidate.version
     if isinstance(candidate, InstalledCandidate):
         return Pin(name=name, version=version, file=candidate.distribution, kept=True)

@@ -9,7 +9,7 @@ from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
 
 from kedge.errors import ResolutionError
 from kedge.resolve.answers import Grounds
-from kedge.resolve.candidates import Candidate, PythonCandidate
+from kedge.resolve.candidates import Candidate, FileCandidate, PythonCandidate
 from kedge.resolve.constraints import collect_constraints
 from kedge.resolve.demands import Demand
 from kedge.resolve.engine import Engine
@@ -18,13 +18,14 @@ from kedge.resolve.hashing import collect_hashes
 from kedge.resolve.journal import Journal
 from kedge.resolve.library import Library
 from kedge.resolve.provider import Provider
-from kedge.resolve.report import ResolveReporter, notice_after
-from kedge.resolve.resolution import Resolution, read_off
+from kedge.resolve.report import Foresight, ResolveReporter, notice_after
+from kedge.resolve.resolution import Pin, Resolution, pin_of, read_off
 from kedge.resolve.scout import Scout
 from kedge.resolve.target import Target
 from kedge.resolve.universe import BuildWantedError, Universe
 
 if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
     from resolvelib.resolvers import Criterion
     from resolvelib.structs import State
 
@@ -40,6 +41,7 @@ def resolve(
     source: Source,
     reporter: ResolveReporter | None = None,
     *,
+    foresight: Foresight | None = None,
     threads: int = 16,
     max_rounds: int = MAX_ROUNDS,
 ) -> Resolution:
@@ -47,7 +49,10 @@ def resolve(
 
     Arguments and errors are those of :func:`search`, which tells more.
     """
-    return search(problem, source, reporter, threads=threads, max_rounds=max_rounds)[0]
+    resolution, _ = search(
+        problem, source, reporter, foresight=foresight, threads=threads, max_rounds=max_rounds
+    )
+    return resolution
 
 
 def search(
@@ -55,13 +60,16 @@ def search(
     source: Source,
     reporter: ResolveReporter | None = None,
     *,
+    foresight: Foresight | None = None,
     threads: int = 16,
     max_rounds: int = MAX_ROUNDS,
 ) -> tuple[Resolution, Grounds | None]:
     """The same, and what it rests on (``None``: on more than pages and wheels of indexes).
 
     ``threads`` look ahead of the search, which itself runs in the caller's thread; 0 switches that
-    off. Raises :class:`~kedge.errors.NotFoundError` where no file of a project fits,
+    off. ``foresight`` hears on the way what will probably come of it.
+
+    Raises :class:`~kedge.errors.NotFoundError` where no file of a project fits,
     :class:`~kedge.errors.ConflictError` where requirements exclude each other,
     :class:`~kedge.errors.ResolutionError` for what cannot be built or has no hash and when
     ``max_rounds`` are used up, :class:`~kedge.errors.RequirementError` for a bad constraint, and
@@ -78,8 +86,11 @@ def search(
         problem, source, reporter,
         library=library, target=target, constraints=constraints, hashes=hashes,
     )  # fmt: skip
+    if foresight is None or problem.only_deps:  # what was asked for itself is not wanted then
+        foresight = Foresight()
+    teller = _Teller(reporter, foresight, pin=lambda candidate: pin_of(candidate, problem, hashes))
     state = _search(
-        universe, library, problem, reporter,
+        universe, library, problem, teller,
         explainer=lambda journal: Explainer(
             library, source, journal, constraints=constraints, target=target
         ),
@@ -94,7 +105,7 @@ def _search(
     universe: Universe,
     library: Library,
     problem: Problem,
-    reporter: ResolveReporter,
+    teller: _Teller,
     *,
     explainer: Callable[[Journal], Explainer],
     threads: int,
@@ -106,8 +117,8 @@ def _search(
     scout = Scout(library, threads=threads, prefers_installed=provider.prefers_installed)
     universe.upcoming = scout.fetch
     universe.announced = scout.announce
-    journal = Journal()
-    engine = Engine(provider, _Teller(reporter, journal))
+    journal = teller.journal
+    engine = Engine(provider, teller)
     scout.announce(roots)
     try:
         return engine.resolve(roots, max_rounds=max_rounds)
@@ -122,32 +133,56 @@ def _search(
 
 
 class _Teller(BaseReporter[Demand, Candidate, str]):
-    """Passes the engine's events on, to the user and to the journal."""
+    """Passes the engine's events on: to the user, the journal, and whoever prepares for the end."""
 
-    def __init__(self, reporter: ResolveReporter, journal: Journal) -> None:
+    def __init__(
+        self,
+        reporter: ResolveReporter,
+        foresight: Foresight,
+        *,
+        pin: Callable[[FileCandidate], Pin],
+    ) -> None:
+        self.journal = Journal()
         self._reporter = reporter
-        self._journal = journal
+        self._foresight = foresight
+        self._pin = pin
+        self._foreseen: dict[NormalizedName, FileCandidate] = {}
 
     def starting_round(self, index: int) -> None:
         self._reporter.round_started(index)
 
     def adding_requirement(self, requirement: Demand, parent: Candidate | None) -> None:
-        self._journal.demanded(requirement, parent)
+        self.journal.demanded(requirement, parent)
+        # The first of its demands: it is tried, and what these lead to is not known yet.
+        if isinstance(parent, FileCandidate):
+            self._foresee(parent)
 
     def pinning(self, candidate: Candidate) -> None:
         if not isinstance(candidate, PythonCandidate):
             self._reporter.pinned(candidate.identifier, str(candidate.version))
+        # Where there are extras, their base is pinned as well.
+        if isinstance(candidate, FileCandidate):
+            self._foresee(candidate)
+
+    def _foresee(self, candidate: FileCandidate) -> None:
+        if self._foreseen.get(candidate.name) is not candidate:
+            self._foreseen[candidate.name] = candidate
+            pin = self._pin(candidate)
+            if not pin.kept:
+                self._foresight.likely(pin)
 
     def rejecting_candidate(
         self, criterion: Criterion[Demand, Candidate], candidate: Candidate
     ) -> None:
-        self._journal.refused(candidate)
+        self.journal.refused(candidate)
+        if not isinstance(candidate, PythonCandidate):
+            self._foresight.doubtful(candidate.name)
         self._reporter.rejected(
             candidate.identifier,
             str(candidate.version),
-            self._journal.reason(criterion.information),
+            self.journal.reason(criterion.information),
         )
-        notice = notice_after(self._journal.refusals[candidate.identifier], candidate.identifier)
+        notice = notice_after(self.journal.refusals[candidate.identifier], candidate.identifier)
         if notice is not None:
             self._reporter.notice(notice)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from kedge.classes import replace
 from kedge.model import Hashes, TrustDecision
 from kedge.transport import downloads
 from kedge.transport.adapter import make_requests_session
@@ -68,17 +69,21 @@ class Session:
         hashes: Hashes,
         size: int | None = None,
         name: str | None = None,
+        reporter: TransportReporter | None = None,
     ) -> Download:
         """Fetch a file; ``destination`` is complete and checked afterwards, or as it was.
 
         ``hashes``: one of them must match (empty: nothing is known). ``size``: what the index
-        states, in bytes. ``name``: what the reporter is told. A transfer that breaks is resumed
-        where the server allows it. Raises :class:`~kedge.errors.HashMismatchError`,
+        states, in bytes. ``name``: what the reporter is told, which is the session's unless
+        ``reporter`` is another. A transfer that breaks is resumed where the server allows it.
+
+        Raises :class:`~kedge.errors.HashMismatchError`,
         :class:`~kedge.errors.IncompleteDownloadError`, the other transport errors, and a
         :class:`~kedge.errors.KedgeError` when the disk is full or cannot be written.
         """
+        exchanger = self._exchanger
         return downloads.download(
-            self._exchanger,
+            exchanger if reporter is None else replace(exchanger, reporter=reporter),
             url,
             destination,
             hashes=hashes,

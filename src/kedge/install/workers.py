@@ -1,0 +1,202 @@
+"""Processes that unpack wheels: begun early, fed through pipes, and never missed.
+
+zlib and the file system are most of unpacking, and the rest holds the interpreter's lock, which
+the resolver and the downloads need. A wheel that a process cannot do, because it does not start
+or was killed, is unpacked here instead: processes make this faster and nothing else.
+
+Each begins as a new interpreter, isolated from the user's folder and variables, that finds kedge
+where this one found it. It ends when its input does, so it survives neither this process nor
+:meth:`Workers.close`, and has a session of its own, so that Ctrl-C reaches kedge alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+import kedge
+from kedge.cache import UnpackedWheel, WheelStore
+from kedge.errors import CacheError, WheelError
+from kedge.install.unpack import unpack_into
+
+_BEGIN = "import sys; sys.path += {path}; from kedge.install.worker import work; work()"
+_SECONDS_TO_END = 5.0
+
+
+class Workers:
+    """At most so many processes; for several threads. A context manager."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._lock = threading.Lock()
+        self._all: list[subprocess.Popen[bytes]] = []
+        self._idle: list[subprocess.Popen[bytes]] = []
+        self._closed = False
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._all)
+
+    def begin(self) -> None:
+        """Start those that do not run yet, without waiting for them."""
+        with self._lock:
+            if self.begun or self._closed or not _can_begin():
+                return
+            try:
+                for _ in range(self._number):
+                    process = _start()
+                    self._all.append(process)
+                    self._idle.append(process)
+            except OSError:
+                pass  # no more processes to be had: those that there are will do, or none
+
+    def unpack(
+        self, store: WheelStore, sha256: str, archive: Path, *, filename: str
+    ) -> UnpackedWheel:
+        """As :func:`kedge.install.unpack.unpack_into`, in one of the processes if there is one.
+
+        Raises what that raises, :class:`~kedge.errors.WheelError` and
+        :class:`~kedge.errors.CacheError`.
+        """
+        process = self._take()
+        if process is not None:
+            outcome = _ask(process, _job(store, sha256, archive, filename))
+            if outcome is not None:
+                self._give_back(process)
+                _raise_failure(outcome)
+                wheel = store.get(sha256)
+                if wheel is not None:
+                    return wheel
+            elif self._closed:
+                raise CacheError(f"{filename} was not unpacked: kedge was interrupted.")
+            else:
+                self._bury(process)
+        return unpack_into(store, sha256, archive, filename=filename)
+
+    def close(self) -> None:
+        """End them all, whatever they are doing; what they were making is taken back."""
+        with self._lock:
+            self._closed = True
+            processes, self._all, self._idle = self._all, [], []
+        for process in processes:
+            _end_input(process)
+        for process in processes:
+            _reap(process)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _take(self) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(process)
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            if process in self._all:
+                self._all.remove(process)
+        _end_input(process)
+        _reap(process)
+
+
+def _can_begin() -> bool:
+    """Whether this interpreter can be started anew; a frozen program is none."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """:raises OSError: it cannot be started."""
+    import packaging  # which versions that are spelled in an unusual way are compared with
+
+    path = ascii(sorted({_home(kedge), _home(packaging)}))
+    encoding = ["-X", "utf8"] if sys.flags.utf8_mode else []
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-B", *encoding, "-c", _BEGIN.format(path=path)],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(sys.executable).anchor or None,
+        creationflags=flags,
+        start_new_session=os.name == "posix",
+    )
+
+
+def _home(package: ModuleType) -> str:
+    """The folder, or zip file, that it is imported from."""
+    return str(Path(str(package.__file__)).absolute().parent.parent)
+
+
+def _job(store: WheelStore, sha256: str, archive: Path, filename: str) -> dict[str, str]:
+    return {
+        "folder": str(store.folder.absolute()),
+        "scratch": str(store.scratch.folder.absolute()),
+        "sha256": sha256,
+        "archive": str(archive.absolute()),
+        "filename": filename,
+    }
+
+
+def _ask(process: subprocess.Popen[bytes], job: dict[str, str]) -> dict[str, Any] | None:
+    """What came of the job; ``None`` when the process does not answer any more."""
+    if process.stdin is None or process.stdout is None:
+        raise AssertionError("both are pipes")
+    try:
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        line = process.stdout.readline()
+    except (OSError, ValueError):  # it is gone, or the pipe was closed at the end of the run
+        return None
+    if not line.endswith(b"\n"):
+        return None
+    outcome: dict[str, Any] = json.loads(line)
+    return outcome
+
+
+def _raise_failure(outcome: dict[str, Any]) -> None:
+    if "refused" in outcome:
+        raise WheelError(
+            outcome["refused"],
+            wheel=outcome["wheel"],
+            problems=outcome["problems"],
+            hint=outcome["hint"],
+        )
+    if "failed" in outcome:
+        raise CacheError(outcome["failed"], hint=outcome["hint"])
+
+
+def _end_input(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

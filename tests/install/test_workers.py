@@ -1,0 +1,260 @@
+"""Unpacking in processes: the same outcome as here, whatever becomes of the process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kedge
+from kedge.cache import WheelStore
+from kedge.cache.atomic import Scratch
+from kedge.errors import CacheError, KedgeError, WheelError
+from kedge.install.unpack import unpack_into
+from kedge.install.workers import Workers
+from support import wheels
+from support.wheels import Artifact, wheel
+
+SMALL = wheel("demo", files={"demo/data.txt": "some text\n" * 100})
+
+
+@functools.cache
+def large() -> Artifact:
+    """Large enough for a test to come in between."""
+    return wheel("demo", files={f"demo/{n}.bin": os.urandom(4096) * 2048 for n in range(12)})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> WheelStore:
+    return WheelStore(tmp_path / "wheels", Scratch(tmp_path / "scratch"))
+
+
+def _sha256(artifact: Artifact) -> str:
+    return hashlib.sha256(artifact.data).hexdigest()
+
+
+def _nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is unpacked from now on is unpacked in a process."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("unpacked here")
+
+    monkeypatch.setattr("kedge.install.workers.unpack_into", refuse)
+
+
+def _run(workers: Workers, store: WheelStore, artifact: Artifact, folder: Path) -> object:
+    archive = artifact.write(folder / "archives")
+    return workers.unpack(store, _sha256(artifact), archive, filename=artifact.filename)
+
+
+def _pids(workers: Workers) -> list[int]:
+    return [process.pid for process in workers._all]
+
+
+def _wait_until(happens: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not happens():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.002)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_process_makes_the_same_entry(
+    store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = WheelStore(tmp_path / "here", Scratch(tmp_path / "scratch"))
+    expected = unpack_into(here, _sha256(SMALL), SMALL.write(tmp_path))
+    _nothing_here(monkeypatch)
+    with Workers(1) as workers:
+        workers.begin()
+        wheel = _run(workers, store, SMALL, tmp_path)
+    assert wheel == store.get(_sha256(SMALL))
+    found = store.get(_sha256(SMALL))
+    assert found is not None
+    assert [entry[:4] for entry in found.manifest.files] == [
+        entry[:4] for entry in expected.manifest.files
+    ]
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        pytest.param(wheels.with_wrong_record_hash(SMALL), id="not what RECORD says"),
+        pytest.param(wheels.with_member(SMALL, "../evil", "x"), id="a path that leads out"),
+        pytest.param(wheels.truncated(SMALL, 0.5), id="cut short"),
+    ],
+)
+def test_a_damaged_wheel_is_refused_in_the_same_words(
+    store: WheelStore, tmp_path: Path, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WheelError) as here:
+        unpack_into(store, _sha256(artifact), artifact.write(tmp_path))
+    _nothing_here(monkeypatch)
+    with Workers(1) as workers:
+        workers.begin()
+        with pytest.raises(WheelError) as there:
+            _run(workers, store, artifact, tmp_path)
+        assert _run(workers, store, SMALL, tmp_path)  # the process goes on
+    assert vars(there.value) == vars(here.value)
+    assert store.get(_sha256(artifact)) is None
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_told_in_the_same_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = WheelStore(tmp_path / "wheels", Scratch(tmp_path / "file" / "scratch"))
+    with pytest.raises(CacheError) as here:
+        unpack_into(store, _sha256(SMALL), SMALL.write(tmp_path))
+    _nothing_here(monkeypatch)
+    with Workers(1) as workers:
+        workers.begin()
+        with pytest.raises(CacheError) as there:
+            _run(workers, store, SMALL, tmp_path)
+    assert vars(there.value) == vars(here.value)
+
+
+def test_surroundings_that_would_mislead_a_python(
+    store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    for module in ("json", "zlib", "hashlib", "kedge", "sitecustomize"):
+        (trap / f"{module}.py").write_text("raise SystemExit('a trap')\n")
+    monkeypatch.chdir(trap)
+    monkeypatch.setenv("PYTHONPATH", str(trap))
+    monkeypatch.setenv("PYTHONSTARTUP", str(trap / "json.py"))
+    _nothing_here(monkeypatch)
+    with Workers(1) as workers:
+        workers.begin()
+        assert _run(workers, store, SMALL, tmp_path)
+
+
+def test_kedge_in_a_zip_file(tmp_path: Path) -> None:
+    package = Path(kedge.__file__).parent
+    archive = tmp_path / "site.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in package.rglob("*.py"):
+            packed.write(path, f"kedge/{path.relative_to(package)}")
+    script = f"""
+import sys; sys.path.insert(0, {str(archive)!r})
+from pathlib import Path
+from kedge.cache import open_cache
+from kedge.install import workers
+assert "site.zip" in workers.__file__
+workers.unpack_into = None
+with workers.Workers(1) as made:
+    made.begin()
+    made.unpack(open_cache(Path("cache")).wheels, {_sha256(SMALL)!r},
+                Path({SMALL.filename!r}), filename={SMALL.filename!r})
+"""
+    SMALL.write(tmp_path)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+
+
+def test_without_an_interpreter_to_start(
+    store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere" / "python"))
+    with Workers(2) as workers:
+        workers.begin()
+        assert _run(workers, store, SMALL, tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+class TestEnding:
+    def test_a_process_that_was_killed_before(self, store: WheelStore, tmp_path: Path) -> None:
+        with Workers(1) as workers:
+            workers.begin()
+            os.kill(_pids(workers)[0], signal.SIGKILL)
+            assert _run(workers, store, SMALL, tmp_path)
+            assert _pids(workers) == []
+
+    @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM], ids=lambda sent: sent.name)
+    def test_a_process_that_is_killed_at_it(
+        self, store: WheelStore, tmp_path: Path, sent: signal.Signals
+    ) -> None:
+        with Workers(1) as workers:
+            workers.begin()
+            running, outcome = _in_a_thread(workers, store, tmp_path)
+            os.kill(_pids(workers)[0], sent)
+            running.join(60)
+        assert outcome == [store.get(_sha256(large()))]
+        assert outcome[0] is not None
+
+    def test_closing_takes_back_what_was_begun(self, store: WheelStore, tmp_path: Path) -> None:
+        workers = Workers(1)
+        workers.begin()
+        (pid,) = _pids(workers)
+        running, outcome = _in_a_thread(workers, store, tmp_path)
+        workers.close()
+        running.join(60)
+        assert isinstance(outcome[0], CacheError)
+        assert store.get(_sha256(large())) is None
+        assert list((tmp_path / "scratch").iterdir()) == []
+        assert _is_gone(pid)
+
+    def test_it_does_not_outlive_its_parent(self, store: WheelStore, tmp_path: Path) -> None:
+        """Killed like this a parent cannot end anything."""
+        archive = large().write(tmp_path)
+        script = f"""
+import sys
+from pathlib import Path
+from kedge.cache.atomic import Scratch
+from kedge.cache import WheelStore
+from kedge.install.workers import Workers
+store = WheelStore(Path({str(store.folder)!r}), Scratch(Path({str(store.scratch.folder)!r})))
+workers = Workers(1); workers.begin()
+print(workers._all[0].pid, flush=True)
+workers.unpack(store, {_sha256(large())!r}, Path({str(archive)!r}), filename={archive.name!r})
+"""
+        parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        _wait_until(lambda: _is_begun(tmp_path))
+        parent.kill()
+        parent.communicate()
+        _wait_until(lambda: _is_gone(pid))
+        assert list((tmp_path / "scratch").iterdir()) == []
+        assert not store.has(_sha256(large()))
+
+
+def _in_a_thread(
+    workers: Workers, store: WheelStore, folder: Path
+) -> tuple[threading.Thread, list[object]]:
+    """The large wheel, begun; what comes of it is put into the list."""
+    outcome: list[object] = []
+
+    def work() -> None:
+        try:
+            outcome.append(_run(workers, store, large(), folder))
+        except KedgeError as exc:
+            outcome.append(exc)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    _wait_until(lambda: _is_begun(folder))
+    return thread, outcome
+
+
+def _is_begun(folder: Path) -> bool:
+    return any(path.suffix == ".bin" for path in folder.glob("scratch/*/tree/demo/*"))

@@ -1,0 +1,127 @@
+"""Files that are fetched before the versions are chosen: never more than a head start."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kedge.cache import open_cache
+from support.indexes import SimpleIndex
+from support.pki import Authority
+from support.servers import Fault, Faults, Server, body, slow, status
+from support.venvs import Venv
+from support.wheels import wheel
+
+APART_2 = "/files/apart-2.0-py3-none-any.whl"
+HOPELESS = "/files/hopeless-1.0-py3-none-any.whl"
+DEEP = "/files/deep-1.0-py3-none-any.whl"
+
+Run = Callable[..., int]
+
+
+def cached(cache: Path) -> set[str]:
+    return {f"{wheel.name} {wheel.version}" for wheel in open_cache(cache).list()}
+
+
+def files_fetched(server: Server) -> list[str]:
+    return [path for path in server.paths if path.endswith(".whl")]
+
+
+@pytest.fixture
+def index() -> SimpleIndex:
+    """``apart`` 2.0 is settled on first, and given up when ``late`` turns out to exclude it."""
+    return SimpleIndex(
+        [
+            wheel("top", requires=["apart", "middle"]),
+            wheel("apart", "1.0"),
+            wheel("apart", "2.0"),
+            wheel("middle", requires=["late"]),
+            wheel("late", requires=["apart<2"]),
+            wheel("deep"),
+            wheel("shallow", requires=["deep", "late"]),
+        ]
+    )
+
+
+@pytest.fixture
+def faults(index: SimpleIndex) -> Faults:
+    """What is needed to learn of the conflict comes so late that the head start is used."""
+    faults = Faults(index)
+    faults.always("/simple/late/", slow(1.0))
+    return faults
+
+
+@pytest.fixture
+def server(faults: Faults, private_ca: Authority) -> Iterator[Server]:
+    with Server(faults, certificate=private_ca.leaf("localhost", "127.0.0.1")) as server:
+        yield server
+
+
+def test_what_is_not_chosen_leaves_no_trace_but_in_the_cache(
+    run: Run, server: Server, bundle: Path, venv: Venv, cache: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    report = tmp_path / "report.json"
+    assert run("install", venv, "top", "--cert", bundle, "--report", report) == 0
+    assert APART_2 in server.paths
+    expected = {"top": "1.0", "apart": "1.0", "middle": "1.0", "late": "1.0"}
+    assert venv.versions() == expected
+    items = json.loads(report.read_text())["install"]
+    assert {item["metadata"]["name"]: item["metadata"]["version"] for item in items} == expected
+    told = capsys.readouterr().err
+    assert "2.0" not in told
+    assert {"apart 1.0", "apart 2.0"} <= cached(cache)
+
+
+@pytest.mark.parametrize("fault", [status(404), body(b"damaged")], ids=["missing", "damaged"])
+def test_what_fails_and_is_not_chosen_is_no_failure(
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path,
+    capsys: pytest.CaptureFixture[str], fault: Fault,
+) -> None:  # fmt: skip
+    faults.always(APART_2, fault)
+    assert run("install", venv, "top", "--cert", bundle) == 0
+    assert APART_2 in server.paths
+    assert venv.versions()["apart"] == "1.0"
+    assert "2.0" not in capsys.readouterr().err
+    assert "apart 2.0" not in cached(cache)
+
+
+def test_what_fails_and_is_chosen_fails_as_ever(
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    faults.always(DEEP, body(b"damaged"))
+    assert run("install", venv, "shallow", "--cert", bundle) == 1
+    assert DEEP in server.paths
+    assert "deep-1.0-py3-none-any.whl" in capsys.readouterr().err
+    assert venv.versions() == {}
+
+
+def test_files_come_while_pages_are_waited_for(
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv
+) -> None:
+    faults.always("/files/late-1.0-py3-none-any.whl.metadata", slow(1.0))
+    assert run("install", venv, "shallow", "--cert", bundle) == 0
+    assert server.paths.index(DEEP) < server.paths.index("/files/late-1.0-py3-none-any.whl")
+    assert files_fetched(server).count(DEEP) == 1
+
+
+def test_a_dry_run_fetches_no_file(run: Run, server: Server, bundle: Path, venv: Venv) -> None:
+    assert run("install", venv, "top", "--cert", bundle, "--dry-run") == 0
+    assert files_fetched(server) == []
+
+
+def test_a_request_that_cannot_be_met_ends_what_was_begun(
+    run: Run, server: Server, faults: Faults, index: SimpleIndex, bundle: Path, venv: Venv
+) -> None:
+    index.add(wheel("hopeless", requires=["apart>=2", "late"]))
+    faults.always(HOPELESS, slow(60))
+    began = time.monotonic()
+    assert run("install", venv, "hopeless", "--cert", bundle) == 1
+    assert HOPELESS in server.paths
+    assert time.monotonic() - began < 30
+    assert venv.versions() == {}
