@@ -1,0 +1,92 @@
+"""kedge ended in the middle of unpacking: nothing goes on, nothing half-made is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kedge.cache import open_cache
+from support.indexes import SimpleIndex
+from support.pki import Authority
+from support.servers import Server
+from support.venvs import Kedge, Venv
+from support.wheels import wheel
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="looks for children where Linux lists them"
+)
+
+
+@pytest.fixture(scope="module")
+def private(private_ca: Authority) -> Iterator[Server]:
+    """``one`` and ``two`` are worth processes, and take a while to unpack."""
+    slow = {f"{n}.bin": os.urandom(4096) * 2048 for n in range(12)}
+    index = SimpleIndex()
+    for name in ("one", "two"):
+        files = {f"{name}/{path}": data for path, data in slow.items()}
+        index.add(wheel(name, files={**files, f"{name}/random": os.urandom(5 << 20)}))
+    with Server(index, certificate=private_ca.leaf("localhost", "127.0.0.1")) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda sent: sent.name
+)
+def test_ended_while_unpacking(
+    plain_kedge: Kedge,
+    target: Venv,
+    private: Server,
+    bundle: Path,
+    tmp_path: Path,
+    sent: signal.Signals,
+) -> None:
+    cache, temporary = tmp_path / "cache", tmp_path / "temporary"
+    temporary.mkdir()
+    words = ("--cert", bundle, "-i", f"{private.url}/simple/", "--cache-dir", cache)
+    kedge = plain_kedge.having(*words, TMPDIR=str(temporary))
+    before = target.snapshot()
+    process = kedge.start("install", "one", "two")
+    _wait_until(lambda: any(cache.glob("tmp/*/tree/*/0.bin")))
+    workers = _children(process.pid)
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == (-sent if sent == signal.SIGKILL else 1)
+    assert "Traceback" not in said
+    assert workers
+    _wait_until(lambda: all(map(_is_gone, workers)))
+    assert target.snapshot() == before
+    assert list((cache / "tmp").iterdir()) == []
+    for entry in open_cache(cache).list():  # made in time: whole, then
+        assert open_cache(cache).wheels.get(entry.sha256) is not None
+    if sent == signal.SIGKILL:
+        kedge("install", "one", "two").succeeded()
+        assert target.versions() == {"one": "1.0", "two": "1.0"}
+    else:
+        assert list(temporary.iterdir()) == []
+
+
+def _wait_until(happens: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.002)
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += map(int, path.read_text().split())
+    return found
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state.rpartition(")")[2].split()[0] == "Z"
