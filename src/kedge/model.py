@@ -228,6 +228,20 @@ def redact_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=hidden + hostport, query=query))
 
 
+#: A URL somewhere in a text. The bound keeps a long word from being tried from each of its letters
+#: to its end.
+URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://\S+")
+
+
+def redact_text(text: str) -> str:
+    """A text as it may be printed: with :func:`redact_url` for each URL in it.
+
+    >>> redact_text("spam @ https://user:secret@example.org/spam-1-py3-none-any.whl")
+    'spam @ https://user:****@example.org/spam-1-py3-none-any.whl'
+    """
+    return URL_IN_TEXT.sub(lambda url: redact_url(url.group(0)), text)
+
+
 def strip_secrets(url: str) -> str:
     """The URL without what :func:`redact_url` hides: fit to be stored or compared, not fetched.
 

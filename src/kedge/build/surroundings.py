@@ -7,18 +7,15 @@ credentials of indexes go, because a build has no business with them.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from kedge.environment import Interpreter
-from kedge.model import strip_secrets
+from kedge.model import URL_IN_TEXT, strip_secrets
 from kedge.trust.client import PASSPHRASE_VARIABLE
 
 #: They would show the build what is installed elsewhere, or start another Python.
 _MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
-
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
 def for_children(environ: Mapping[str, str], trust: Mapping[str, str]) -> dict[str, str]:
@@ -41,7 +38,7 @@ def _without_credentials(name: str, value: str) -> str:
     # A proxy's credentials are those of the way out, which the child needs as kedge does.
     if not name.upper().startswith("PIP_") or name.upper() == "PIP_PROXY":
         return value
-    return _URL.sub(lambda found: _stripped(found.group()), value)
+    return URL_IN_TEXT.sub(lambda found: _stripped(found.group()), value)
 
 
 def _stripped(url: str) -> str:

@@ -17,7 +17,7 @@ from kedge.build.report import BuildReporter
 from kedge.build.repository import Repository
 from kedge.classes import frozen
 from kedge.errors import BuildError, SourceError
-from kedge.model import redact_url
+from kedge.model import redact_text
 
 _PROGRAMS = {"git": "git", "hg": "Mercurial", "svn": "Subversion", "bzr": "Bazaar"}
 
@@ -118,12 +118,12 @@ class Repositories:
         self, command: Sequence[str], folder: Path | None, environ: Mapping[str, str]
     ) -> Sequence[str]:
         def heard(line: str) -> None:
-            self._reporter.build_output(command[0], _redacted(line))
+            self._reporter.build_output(command[0], redact_text(line))
 
         return self._children.run(command, cwd=folder, environ=environ, heard=heard)
 
     def _failed(self, repository: Repository, failure: ChildFailed) -> BuildError:
-        said = [_redacted(line) for line in failure.lines]
+        said = [redact_text(line) for line in failure.lines]
         hint = None
         if repository.transport == "https":
             hint = f"If the connection is at fault, this tells why: kedge doctor {repository.url}"
@@ -201,7 +201,3 @@ class _Other:
     def _last(self, *command: str, pattern: str) -> str:
         lines = self._do(*command, inside=True)
         return next((line for line in reversed(lines) if re.fullmatch(pattern, line)), "")
-
-
-def _redacted(line: str) -> str:
-    return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+", lambda url: redact_url(url.group(0)), line)

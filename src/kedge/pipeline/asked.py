@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kedge.classes import frozen
 from kedge.errors import UsageError
 from kedge.index import IndexSources
-from kedge.model import Origin, OriginKind, Sourced
+from kedge.model import Origin, OriginKind, Sourced, redact_text
 from kedge.requirements import (
     Locations,
     Locked,
@@ -26,7 +26,6 @@ from kedge.requirements import (
     read_group,
     read_lock,
     read_script,
-    redact_text,
     split_extras,
 )
 from kedge.resolve import FormatControl, ReleaseControl

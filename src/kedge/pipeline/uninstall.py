@@ -13,9 +13,9 @@ from kedge.environment.managed import refuse_externally_managed
 from kedge.environment.metadata import normalized
 from kedge.errors import UsageError
 from kedge.install import Plan, carry_out, observe, recover
-from kedge.model import Origin, OriginKind
+from kedge.model import Origin, OriginKind, redact_text
 from kedge.pipeline.connection import Connection
-from kedge.requirements import merge_files, parse_argument, parse_file, redact_text
+from kedge.requirements import merge_files, parse_argument, parse_file
 from kedge.settings import options as table
 
 if TYPE_CHECKING:

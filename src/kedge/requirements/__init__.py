@@ -3,7 +3,7 @@
 Reads the grammar of pip in full and decides nothing about which distribution will do.
 """
 
-from kedge.requirements.arguments import parse_argument, redact_text
+from kedge.requirements.arguments import parse_argument
 from kedge.requirements.files import (
     Answer,
     Locations,
@@ -50,6 +50,5 @@ __all__ = [
     "read_group",
     "read_lock",
     "read_script",
-    "redact_text",
     "split_extras",
 ]

@@ -23,7 +23,7 @@ from packaging.utils import (
 )
 
 from kedge.errors import RequirementError
-from kedge.model import STRONG_HASHES, Hashes, Origin, local_path, redact_url
+from kedge.model import STRONG_HASHES, Hashes, Origin, local_path, redact_text, redact_url
 from kedge.requirements.requested import Requested, RequestedKind
 
 _VCS = ("git", "hg", "svn", "bzr")
@@ -281,12 +281,3 @@ def _accepted(hashes: Hashes, fragment: Mapping[str, list[str]]) -> Hashes:
 
 
 _DIGESTS = {*STRONG_HASHES, "sha224", "sha1", "md5"}
-
-
-def redact_text(text: str) -> str:
-    """A requirement as it may be printed: without the password of a URL in it.
-
-    >>> redact_text("spam @ https://user:secret@example.org/spam-1-py3-none-any.whl")
-    'spam @ https://user:****@example.org/spam-1-py3-none-any.whl'
-    """
-    return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+", lambda url: redact_url(url.group(0)), text)

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kedge.errors import BuildError, ConflictError, NeedsBuildError, NotFoundError, ResolutionError
-from kedge.model import redact_url
-from kedge.requirements import redact_text
+from kedge.model import redact_text, redact_url
 from kedge.resolve.availability import Absence, list_some, why_absent
 from kedge.resolve.candidates import Candidate, ExtrasCandidate, FileCandidate
 from kedge.resolve.demands import (
