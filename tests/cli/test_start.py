@@ -93,11 +93,12 @@ def test_an_install_with_nothing_to_do_opens_nothing() -> None:
     }
 
 
-def test_an_install_from_the_cache_alone_opens_nothing(
+def test_an_install_imports_of_the_network_what_it_uses(
     tmp_path: Path, private_ca: Authority
 ) -> None:
-    """Pages that still hold, and a wheel that was unpacked before: no library of the network."""
-    index = SimpleIndex([wheel("demo")])
+    """The first run loads the whole bundle; one from the cache alone no library of the network,
+    and one that connects again nothing that reads or judges certificates."""
+    index = SimpleIndex([wheel("demo"), wheel("other")])
 
     def serve(request: Request) -> Response:
         answer = index(request)
@@ -107,9 +108,15 @@ def test_an_install_from_the_cache_alone_opens_nothing(
     bundle.write_bytes(private_ca.pem)
     with Server(serve, certificate=private_ca.leaf("localhost", "127.0.0.1")) as server:
         words = ["-i", f"{server.url}/simple/", "--cert", str(bundle), "--quiet"]
-        words += ["--cache-dir", str(tmp_path / "cache"), "demo", "--python"]
-        runs = [loaded("install", *words, str(make_venv(tmp_path / n).python)) for n in "ab"]
-    (first, cold), (second, warm) = runs
-    assert (first, second) == (0, 0)
-    assert {"ssl", "requests"} <= cold
-    assert not warm & _NETWORK
+        words += ["--cache-dir", str(tmp_path / "cache"), "--python"]
+        runs = [
+            loaded("install", *words, str(make_venv(tmp_path / folder).python), project)
+            for folder, project in (("a", "demo"), ("b", "demo"), ("c", "other"))
+        ]
+    assert [status for status, _ in runs] == [0, 0, 0]
+    first, cached, again = (modules for _, modules in runs)
+    judging = {"kedge.trust.anchors", "kedge.trust.bundle", "kedge.trust.pem"}
+    assert {"ssl", "requests"} | judging <= first
+    assert not cached & _NETWORK
+    assert {"ssl", "requests"} <= again
+    assert not again & (judging | {"cryptography", "html", "rich", "truststore", "kedge.diagnose"})

@@ -37,8 +37,8 @@ from support.proxies import Proxy
 from support.servers import Request, Response, Server
 from transport.sessions import FLAG, Told, make_options
 
-#: A file is worth a hint from a certain size on; what stands between blocks is a comment.
-PADDING = b"# nothing\n" * (hints.WORTHWHILE // 10 + 1)
+#: What stands between blocks is a comment.
+PADDING = b"# nothing\n"
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the platform verifies")
 

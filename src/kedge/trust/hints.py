@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 #: The format of what is kept.
 _FORMAT = 1
 
-#: Below this a file is loaded whole: there is nothing to be won.
-WORTHWHILE = 32 * 1024
-
 #: More anchors than anybody meets; a longer hint is none.
 _MOST = 64
 
@@ -294,7 +291,8 @@ def _look_at_system(environ: Mapping[str, str]) -> _Part | None:
 
 def _file(path: str) -> _FilePart | None:
     raw = read_bytes(path)
-    return _FilePart(path, raw) if len(raw) >= WORTHWHILE and is_plain(raw) else None
+    # A small file, too: judging it whole takes 6 ms, most of it for importing what does.
+    return _FilePart(path, raw) if is_plain(raw) else None
 
 
 def is_plain(raw: bytes) -> bool:
