@@ -209,3 +209,17 @@ def test_demands_that_exclude_each_other_leave_the_last_one_to_follow() -> None:
     scout.notice(NormalizedName("lib"), SpecifierSet("<2"), frozenset())
     _wait_for(shelf, "lib-1.0-py3-none-any.whl")
     scout.close()
+
+
+def test_what_the_user_excludes_is_not_fetched_on_the_off_chance() -> None:
+    shelf = Shelf()
+    for number in range(20):
+        shelf.add("torn", str(number), requires=[f"pinned=={number}"])
+        shelf.add("pinned", str(number))
+    assert shelf.versions("torn", "pinned<1", threads=4) == {"torn": "0", "pinned": "0"}
+    for thread in threading.enumerate():
+        if thread.name.startswith("kedge-scout"):
+            thread.join(10)
+    assert {one for one in shelf.asked if one.startswith("pinned-")} == {
+        "pinned-0-py3-none-any.whl"
+    }

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from kedge.classes import frozen
 from kedge.errors import ResolutionError
 from kedge.index import Releases
@@ -21,7 +23,6 @@ from kedge.index import Releases
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
-    from packaging.version import Version
 
     from kedge.index import IndexFile
     from kedge.model import Hashes
@@ -64,6 +65,19 @@ class Wanted:
             for one in spec
         )
 
+    @property
+    def pin(self) -> Version | None:
+        """What every version that is admitted is equal to, but for a local part; if known."""
+        for spec in self.specifiers:
+            for one in spec:
+                if one.operator == "==" and not one.version.endswith(".*"):
+                    return _public(Version(one.version))
+        return None
+
+
+def _public(version: Version) -> Version:
+    return version if version.local is None else Version(version.public)
+
 
 class Catalogue:
     """One project's files under one problem."""
@@ -83,6 +97,7 @@ class Catalogue:
         self._releases = files if isinstance(files, Releases) else Releases(files)
         self._versions = self._releases.versions()
         self._usable: dict[Version, tuple[IndexFile, ...]] = {}
+        self._by_public: dict[Version, list[Version]] | None = None
 
     @property
     def versions(self) -> Sequence[Version]:
@@ -140,16 +155,27 @@ class Catalogue:
         """The files that can be chosen for ``wanted``, most preferred first, lazily."""
         if wanted.hashes or wanted.is_pinned or self._prefer_binary:
             return iter(self._ranked(wanted))
-        groups = self._allowed(
-            (self.usable(version) for version in self._versions if wanted.admits(version)),
-            wanted,
-        )
+        groups = self._allowed(self._admitted(wanted), wanted)
         return (file for group in groups for file in group if file.yanked is None)
+
+    def _admitted(self, wanted: Wanted) -> Iterator[Sequence[IndexFile]]:
+        """The usable files of each version that the specifiers admit, newest first."""
+        pin = wanted.pin
+        versions = self._versions if pin is None else self._equal_to(pin)
+        return (self.usable(version) for version in versions if wanted.admits(version))
+
+    def _equal_to(self, pin: Version) -> Sequence[Version]:
+        if self._by_public is None:
+            found: dict[Version, list[Version]] = {}
+            for version in self._versions:
+                found.setdefault(_public(version), []).append(version)
+            self._by_public = found
+        return self._by_public.get(pin, ())
 
     def _ranked(self, wanted: Wanted) -> list[IndexFile]:
         """The same for what needs sight of every matching file before the first is known."""
-        admitted = (self.usable(version) for version in self._versions if wanted.admits(version))
-        files = [file for group in self._allowed(admitted, wanted) for file in group]
+        groups = self._allowed(self._admitted(wanted), wanted)
+        files = [file for group in groups for file in group]
         files = _by_hash(files, wanted.hashes)
         if not (wanted.is_pinned and all(file.yanked is not None for file in files)):
             files = [file for file in files if file.yanked is None]

@@ -119,7 +119,7 @@ def _search(
     universe.announced = scout.announce
     journal = teller.journal
     engine = Engine(provider, teller)
-    scout.announce(roots)
+    scout.begin(roots)
     try:
         return engine.resolve(roots, max_rounds=max_rounds)
     except ResolutionImpossible as error:

@@ -47,9 +47,17 @@ class Scout:
         self._waiting = 0
         self._closed = False
         self._specifiers: dict[NormalizedName, dict[str, SpecifierSet]] = {}
+        self._asked: dict[NormalizedName, list[SpecifierSet]] = {}
         self._extras: dict[NormalizedName, set[Extras]] = {}
         self._walked: set[tuple[object, Extras]] = set()
         self._fetched: set[str] = set()
+
+    def begin(self, demands: Iterable[Demand]) -> None:
+        """What the user asked for: nothing that it excludes will ever be looked at."""
+        for demand in demands:
+            if isinstance(demand, SpecifierDemand):
+                self._asked.setdefault(demand.name, []).append(demand.specifier)
+        self.announce(demands)
 
     def announce(self, demands: Iterable[Demand]) -> None:
         """The engine is about to ask for these."""
@@ -100,7 +108,7 @@ class Scout:
             self._walk(installed.dist_info, installed.metadata, all_extras)
             return
         # Demands of candidates that were given up may leave nothing: then the last one counts.
-        last = self._library.wanted(name, specifiers[-1:])
+        last = self._library.wanted(name, [*self._asked.get(name, ()), *specifiers[-1:]])
         file = self._library.likeliest(name, wanted) or self._library.likeliest(name, last)
         metadata = self._read(file) if file is not None else None
         if file is not None and metadata is not None:
