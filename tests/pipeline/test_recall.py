@@ -10,7 +10,6 @@ import random
 import re
 import shutil
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,25 +165,48 @@ def stage(tmp_path: Path) -> Callable[[int], Stage]:
     return make
 
 
-_recalls: Counter[bool] = Counter()
-
-
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + _COUNT))
 def test_is_what_the_engine_says(stage: Callable[[int], Stage], tmp_path: Path, seed: int) -> None:
     here, rng = stage(seed), random.Random(seed)
     for number in range(_ROUNDS):
         problem = problem_of(here.world)
         expected = here.engine(problem, tmp_path / f"copy-{number}")
-        found, told, recalls = here.ask(problem)
+        found, told, _ = here.ask(problem)
         assert (found, told) == expected, f"round {number}: {here.world.arguments}"
-        _recalls[bool(recalls)] += 1
         change = rng.choice(_CHANGES)
         change(here, rng)
 
 
-def test_that_property_saw_both() -> None:
-    assert _recalls[True] > _COUNT
-    assert _recalls[False] > _COUNT
+@pytest.mark.parametrize(
+    ("later", "served", "recalls"),
+    [
+        pytest.param(0, 0, 1, id="at once: nobody is asked"),
+        pytest.param(10_000, 1, 1, id="later: the server says that nothing has changed"),
+    ],
+)
+def test_is_recalled(
+    stage: Callable[[int], Stage], later: float, served: int, recalls: int
+) -> None:
+    here = stage(1)
+    here.world.arguments = ["--only-binary", ":all:", _name_of(here.world)]
+    problem = problem_of(here.world)
+    first, *_ = here.ask(problem)
+    here.kiosk.asked.clear()
+    here.now += later
+    assert here.ask(problem) == (first, [], recalls)
+    assert (len(here.kiosk.asked) > 0) == served
+
+
+def test_is_not_recalled_from_what_was_not_verified(stage: Callable[[int], Stage]) -> None:
+    here = stage(1)
+    here.kiosk.trusted = False
+    here.world.arguments = ["--only-binary", ":all:", _name_of(here.world)]
+    problem = problem_of(here.world)
+    assert [here.ask(problem)[2], here.ask(problem)[2]] == [0, 0]
+
+
+def _name_of(world: World) -> str:
+    return min(world.index.iterdir()).name
 
 
 # --------------------------------------------------------------------------------------------
