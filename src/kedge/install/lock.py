@@ -22,8 +22,10 @@ _POLL_SECONDS = 0.1
 
 
 @contextmanager
-def locked(folder: str, *, waiting: Callable[[], None]) -> Iterator[None]:
+def locked(folder: str, *, waiting: Callable[[], None]) -> Iterator[int]:
     """Hold the lock of the state folder, which is made if needed; its parent exists.
+
+    As long as a process that inherits the descriptor lives, the lock is held too (on POSIX).
 
     ``waiting`` is called once if another process has it. The folder is removed in the end
     unless something is in it.
@@ -31,7 +33,7 @@ def locked(folder: str, *, waiting: Callable[[], None]) -> Iterator[None]:
     path = os.path.join(folder, _NAME)
     descriptor = _acquire(folder, path, waiting)
     try:
-        yield
+        yield descriptor
     finally:
         # While it is still held: whoever waits sees that the file is gone, and makes a new one.
         if os.name != "nt":

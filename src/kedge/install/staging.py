@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sysconfig
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from kedge.cache import Bytecode, Linked, ManifestEntry
 from kedge.environment.interpreter import Interpreter
 from kedge.environment.scheme import Scheme
-from kedge.install import files
+from kedge.install import files, partner
 from kedge.install.contents import contents_of
 from kedge.install.entry_points import EntryPoint, parse_entry_points
 from kedge.install.link import Linker
-from kedge.install.plan import Addition, InstallReporter, LinkMode, Plan
+from kedge.install.partner import Part, Partner, is_possible
+from kedge.install.plan import Addition, Existing, InstallReporter, LinkMode, Plan
 from kedge.install.ready import made_ready
 from kedge.install.records import direct_url_json, record_line, spelled
 from kedge.install.scripts import launcher_kind, replaces_wrapper, with_shebang, wrapper
@@ -28,6 +32,10 @@ from kedge.install.workspace import Area, Workspace
 
 #: What ``INSTALLER`` says.
 INSTALLER = "kedge"
+
+
+# A distribution, and what of it is linked as it is.
+Waiting = tuple[Addition, tuple[Part, ...]]
 
 
 class Places:
@@ -61,9 +69,10 @@ def keys_used(addition: Addition) -> set[str]:
 
 
 class Staging:
-    """Stages the additions of one plan, one after the other.
+    """Stages the additions of one plan.
 
-    ``bytecode`` is keyed by the wheel's SHA-256.
+    ``bytecode`` is keyed by the wheel's SHA-256. ``lock`` is the environment's, which a process
+    that helps holds as well; without one none does.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class Staging:
         *,
         bytecode: Mapping[str, Bytecode],
         reporter: InstallReporter,
+        lock: int | None = None,
     ) -> None:
         self._plan = plan
         self._places_of = Places(plan.scheme).of
@@ -84,16 +94,93 @@ class Staging:
         self._areas: dict[str, Area] = {}
         self._umask = files.current_umask()
         self._linkers: dict[str, Linker] = {}
-        self._name = ""
+        self._lock = lock
+        self._name: str | None = ""
 
-    def stage(self, addition: Addition) -> None:
-        """Lay out one distribution.
+    def run(self) -> None:
+        """Lay out all the distributions: those with a later place in the plan count where two
+        bring the same file.
 
-        :raises DamagedEntryError: the cache's entry is not what it was.
+        :raises DamagedEntryError: the cache's entry of one is not what it was.
         :raises OSError: the staging folder cannot be written.
         """
+        waiting = deque((each, self._parts(each)) for each in self._plan.additions)
+        partner = self._partner(waiting)
+        if partner is None:
+            self._stage_first(waiting, len(waiting))
+            return
+        with partner:
+            self._stage_first(waiting, 1)  # tells which way of linking there is
+            ways = {linker.way for linker in self._linkers.values()}
+            if ways == {LinkMode.HARDLINK}:
+                partner.begin()
+            while waiting:
+                self._stage_first(waiting, 1)
+                while done := partner.done(wait=False):
+                    self._complete(*done)
+            while done := partner.done(wait=True):
+                self._complete(*done)
+
+    def _stage_first(self, waiting: deque[Waiting], number: int) -> None:
+        for _ in range(number):
+            try:
+                addition, parts = waiting.popleft()
+            except IndexError:  # the partner has taken the last one
+                return
+            self._stage(addition, parts)
+
+    def _stage(self, addition: Addition, parts: Iterable[Part]) -> None:
         self._name = addition.name
-        _StagedWheel(self, addition, self._places_of(addition.wheel.manifest.name)).run()
+        wheel = self._wheel(addition)
+        for part in parts:
+            self.link(addition.wheel.sha256, wheel.library, part)
+        wheel.run()
+        self._reporter.staged(addition.name, addition.version)
+
+    def _complete(self, addition: Addition, left: Iterable[Part]) -> None:
+        """What the partner linked of a wheel lies there; the rest is done here."""
+        self._name = None  # what is there already it has just made
+        for part in left:
+            self.link(addition.wheel.sha256, self._wheel(addition).library, part)
+        self._stage(addition, ())
+
+    def _wheel(self, addition: Addition) -> _StagedWheel:
+        return _StagedWheel(self, addition, self._places_of(addition.wheel.manifest.name))
+
+    def _parts(self, addition: Addition) -> tuple[Part, ...]:
+        """What is linked as it is, of the wheel and of its bytecode."""
+        bytecode = self.bytecode_of(addition)
+        place = self.place(self._wheel(addition).library)
+        trees = [(addition.wheel.tree, addition.wheel.manifest.linked)]
+        if bytecode is not None:
+            trees.append((bytecode.tree, bytecode.linked))
+        return tuple(
+            Part(os.fspath(tree), place, linked.folders, linked.rows)
+            for tree, linked in trees
+            if linked.rows
+        )
+
+    def _partner(self, waiting: deque[Waiting]) -> Partner[Addition] | None:
+        """A second process, where it is worth it and nobody has to decide between two files."""
+        if self._lock is None or not is_possible() or self._plan.existing is not Existing.MERGE:
+            return None
+        if self._plan.link_mode not in (LinkMode.AUTO, LinkMode.HARDLINK):
+            return None
+        every = [part for _, parts in waiting for part in parts]
+        number = sum(len(part.rows) for part in every)
+        if number < partner.WORTH_IT:
+            return None
+        paths = {row[0] for part in every for row in part.rows}
+        if len(paths) < number:
+            return None
+        for place in {part.destination for part in every}:
+            self.make(place)
+        regular = stat.S_IFREG
+        modes = regular | 0o666 & ~self._umask, regular | (0o777 & ~self._umask) | 0o111
+        try:
+            return Partner(waiting, modes=modes, lock=self._lock)
+        except OSError:  # no process to be had
+            return None
 
     # What the parts of one wheel need of the whole
 
@@ -121,14 +208,15 @@ class Staging:
             pass
         except FileNotFoundError:
             self.make(os.path.dirname(folder))
-            os.mkdir(folder)
+            with suppress(FileExistsError):
+                os.mkdir(folder)
         self._made.add(folder)
 
-    def link(self, sha256: str, root: str, source: str, linked: Linked) -> None:
-        """The files of a folder of the cache, to below a root; their folders are made."""
-        place = self.place(root)
+    def link(self, sha256: str, root: str, part: Part) -> None:
+        """Files of the cache, to below a root; their folders are made."""
+        place = part.destination
         self.make(place)
-        for folder in linked.folders:
+        for folder in part.folders:
             folder = f"{place}/{folder}"
             if folder not in self._made:
                 self.make(folder)
@@ -138,7 +226,7 @@ class Staging:
             linker = Linker(self._plan.link_mode, umask=self._umask, contested=self._contested)
             self._linkers[area.folder] = linker
         before = linker.way
-        linker.place(sha256, source, place, linked.rows)
+        linker.place(sha256, part.source, place, part.rows)
         if linker.way is not before and self._plan.link_mode is not LinkMode.AUTO:
             self._reporter.link_mode(linker.way)
 
@@ -160,6 +248,8 @@ class Staging:
             files.write_new(path, data, mode=mode)
 
     def _contested(self, staged: str) -> None:
+        if self._name is None:
+            return
         for area in self._workspace.areas:
             if staged.startswith(area.stage + os.sep):
                 final = os.path.join(area.anchor, staged[len(area.stage) + 1 :])
@@ -175,24 +265,17 @@ class _StagedWheel:
         self._manifest = addition.wheel.manifest
         self._tree = os.fspath(addition.wheel.tree)
         self._roots = roots
-        self._library = roots["purelib" if self._manifest.root_is_purelib else "platlib"]
+        self.library = roots["purelib" if self._manifest.root_is_purelib else "platlib"]
         # Of RECORD, by path, beyond those made ready: a later file replaces an earlier.
         self._lines: dict[str, str] = {}
 
     def run(self) -> None:
+        """All but the files that are linked as they are to the folder of modules."""
         bytecode = self._staging.bytecode_of(self._addition)
-        compiled = Linked() if bytecode is None else bytecode.linked
-        self._link(self._library, self._tree, self._manifest.linked)
         programs = parse_entry_points(self._manifest.entry_points)[0]
         self._put_elsewhere({program.name for program in programs})
         self._write_programs(programs)
-        if bytecode is not None:
-            self._link(self._library, os.fspath(bytecode.tree), compiled)
-        self._write_info(compiled)
-
-    def _link(self, root: str, source: str, linked: Linked) -> None:
-        if linked.rows:
-            self._staging.link(self._addition.wheel.sha256, root, source, linked)
+        self._write_info(Linked() if bytecode is None else bytecode.linked)
 
     def _put_elsewhere(self, wrapped: Collection[str]) -> None:
         """What the wheel has in ``.data`` folders. ``wrapped`` are programs that are written."""
@@ -211,14 +294,16 @@ class _StagedWheel:
             for entry in entries:
                 recorded = prefix + entry.path
                 self._lines[recorded] = record_line(recorded, entry.digest, entry.size)
-            self._link(self._roots[key], source, made_ready(entries))
+            ready, place = made_ready(entries), self._staging.place(self._roots[key])
+            part = Part(source, place, ready.folders, ready.rows)
+            self._staging.link(self._addition.wheel.sha256, self._roots[key], part)
 
     def _prefix(self, root: str) -> str:
         """What RECORD puts before paths below a root: paths count from the modules' folder."""
-        if root == self._library:
+        if root == self.library:
             return ""
         try:
-            relative = os.path.relpath(root, self._library)
+            relative = os.path.relpath(root, self.library)
         except ValueError:
             relative = root  # another drive: pip writes the whole path too
         return "" if relative == os.curdir else relative.replace(os.sep, "/") + "/"
@@ -259,14 +344,14 @@ class _StagedWheel:
 
     def _write_info(self, compiled: Linked) -> None:
         info = self._manifest.dist_info
-        self._write(self._library, f"{info}/INSTALLER", f"{INSTALLER}\n".encode())
+        self._write(self.library, f"{info}/INSTALLER", f"{INSTALLER}\n".encode())
         if self._addition.requested:
-            self._write(self._library, f"{info}/REQUESTED", b"")
+            self._write(self.library, f"{info}/REQUESTED", b"")
         if self._addition.direct_url is not None:
             data = direct_url_json(self._addition.direct_url)
-            self._write(self._library, f"{info}/direct_url.json", data)
+            self._write(self.library, f"{info}/direct_url.json", data)
         self._lines[f"{info}/RECORD"] = record_line(f"{info}/RECORD")
-        path = f"{self._staging.place(self._library)}/{info}/RECORD"
+        path = f"{self._staging.place(self.library)}/{info}/RECORD"
         self._staging.write(path, self._record(compiled).encode())
 
     def _record(self, compiled: Linked) -> str:

@@ -54,7 +54,7 @@ def carry_out(
         base = files.real(plan.scheme.purelib)
         made = files.make_folders(base)
         try:
-            with _turn(base, reporter):
+            with _turn(base, reporter) as lock:
                 workspace = _workspace(base)
                 _put_right(workspace, reporter)
                 if plan.observed is not None and plan.observed != observe(plan.scheme):
@@ -62,7 +62,7 @@ def carry_out(
                         f"Another process changed {base} since this change was planned."
                     )
                 began = time.monotonic()
-                _Transaction(plan, workspace, bytecode, reporter).run()
+                _Transaction(plan, workspace, bytecode, reporter, lock).run()
                 reporter.spent("link", time.monotonic() - began)
         finally:
             for folder in reversed(made):
@@ -131,7 +131,9 @@ class _Transaction:
         workspace: Workspace,
         bytecode: dict[str, Bytecode],
         reporter: InstallReporter,
+        lock: int,
     ) -> None:
+        self._lock = lock
         self._plan = plan
         self._workspace = workspace
         self._bytecode = bytecode
@@ -169,10 +171,13 @@ class _Transaction:
             places = places_of(addition.wheel.manifest.name)
             roots.update(dict.fromkeys(places[key] for key in keys_used(addition)))
         self._workspace.open(roots)
-        staging = Staging(plan, self._workspace, bytecode=self._bytecode, reporter=self._reporter)
-        for addition in plan.additions:
-            staging.stage(addition)
-            self._reporter.staged(addition.name, addition.version)
+        Staging(
+            plan,
+            self._workspace,
+            bytecode=self._bytecode,
+            reporter=self._reporter,
+            lock=self._lock,
+        ).run()
 
     def _decide(self, removal: uninstall.Removal, bounds: uninstall.Bounds) -> list[Operation]:
         plan = self._plan
@@ -338,15 +343,15 @@ def _workspace(base: str) -> Workspace:
 
 
 @contextmanager
-def _turn(base: str, reporter: InstallReporter) -> Iterator[None]:
+def _turn(base: str, reporter: InstallReporter) -> Iterator[int]:
     state = os.path.join(base, STATE)
     if os.path.lexists(state) and (os.path.islink(state) or not os.path.isdir(state)):
         raise InstallError(
             f"{state} is no folder, and only kedge should have made it.",
             hint="Find out what it is, remove it, and try again.",
         )
-    with locked(state, waiting=lambda: reporter.waiting(Path(base))):
-        yield
+    with locked(state, waiting=lambda: reporter.waiting(Path(base))) as lock:
+        yield lock
 
 
 def _remove_if_empty(folder: str) -> None:
