@@ -17,7 +17,7 @@ from kedge.model import Configured, Hashes, Sourced, TrustDecision
 from kedge.pipeline.identity import client_certificate
 from kedge.pipeline.timing import timed
 from kedge.settings import options as table
-from kedge.transport import Download, Response, TransportOptions, open_session
+from kedge.transport import Download, Response, TransportOptions, load_libraries, open_session
 from kedge.trust.decide import decide
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Connection:
                 raise KedgeError("The connection is closed.")
             if self._session is None:
                 with timed(self._reporter, "libraries"):
-                    import kedge.transport.session  # noqa: F401 - requests, urllib3: 0.1 s
+                    load_libraries()
                 with timed(self._reporter, "trust"):
                     self._session = self._open()
             return self._session

@@ -46,11 +46,20 @@ __all__ = [
     "Session",
     "TransportOptions",
     "TransportReporter",
+    "load_libraries",
     "open_session",
     "requests_session",
 ]
 
 _SILENT = TransportReporter()
+
+
+def load_libraries() -> None:
+    """Import what a session is made of: most of what the first one costs."""
+    from kedge.transport import deferred
+
+    deferred.defer()
+    from kedge.transport import session  # noqa: F401
 
 
 def open_session(
@@ -76,6 +85,7 @@ def open_session(
     Opens no connection. Raises :class:`~kedge.errors.UsageError` or
     :class:`~kedge.errors.SettingError` for a trusted host or a proxy that cannot be read.
     """
+    load_libraries()
     from kedge.transport import challenges as asking
     from kedge.transport import session as sessions
 
