@@ -228,11 +228,22 @@ class Index:
             known[page] = self._identity(*page)
         identities = list(known.values())
         wheels = sorted(files, key=lambda file: file.url)
-        texts = [self._texts.get(file.url) or self._reader.kept_digest(file) for file in wheels]
+        texts = [self.text_digest(file) for file in wheels]
         if None in identities or None in texts:
             return None
         told = (identities, [file.url for file in wheels], texts)
         return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def text_digest(self, file: IndexFile) -> str | None:
+        """The SHA-256 of the METADATA that counts for that wheel, in hexadecimal; ``None`` where
+        only reading it would tell.
+        """
+        known = self._texts.get(file.url)
+        if known is None:
+            known = self._reader.kept_digest(file)
+            if known is not None:
+                self._texts[file.url] = known
+        return known
 
     def _identity(self, place: Place, project: NormalizedName) -> str | None:
         """Of the page that was read, else of the one that would be, if nobody need be asked."""

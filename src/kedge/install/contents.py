@@ -7,6 +7,7 @@ process; whoever catches the error can have the wheel fetched again.
 from __future__ import annotations
 
 import hashlib
+from base64 import urlsafe_b64decode
 
 from kedge.cache import ManifestEntry, UnpackedWheel
 from kedge.errors import DamagedEntryError
@@ -18,9 +19,17 @@ def metadata_of(wheel: UnpackedWheel) -> bytes:
 
     :raises DamagedEntryError: it is not what was unpacked.
     """
+    return contents_of(wheel, _metadata(wheel))
+
+
+def metadata_digest(wheel: UnpackedWheel) -> str:
+    """The SHA-256 of the wheel's ``METADATA``, in hexadecimal; reads no file."""
+    return urlsafe_b64decode(_metadata(wheel).digest + "=").hex()
+
+
+def _metadata(wheel: UnpackedWheel) -> ManifestEntry:
     path = f"{wheel.manifest.dist_info}/METADATA"
-    row = next(row for row in wheel.manifest.linked.rows if row[0] == path)
-    return contents_of(wheel, ManifestEntry._make(row))
+    return ManifestEntry._make(next(row for row in wheel.manifest.linked.rows if row[0] == path))
 
 
 def contents_of(wheel: UnpackedWheel, entry: ManifestEntry) -> bytes:

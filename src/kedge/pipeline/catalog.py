@@ -89,6 +89,10 @@ class Catalog:
 
     # -- what others ask
 
+    def text_digest(self, file: IndexFile) -> str | None:
+        """The SHA-256 of a wheel's ``METADATA`` as versions were chosen by it, if that is known."""
+        return self.index.text_digest(file) if file.is_wheel else None
+
     def metadata_file(self, file: IndexFile) -> bytes:
         """The whole ``METADATA``, for a report."""
         if file.is_wheel:

@@ -398,12 +398,14 @@ def _confirm(pin: Pin, fetched: Fetched, catalog: Catalog) -> None:
     Of one that was built the wheel's word counts from then on, and the versions are chosen again:
     some projects' setup.py requires one thing in one command and another in the next.
     """
+    from kedge.install.contents import metadata_digest, metadata_of
+
     file = _file(pin)
+    if catalog.text_digest(file) == metadata_digest(fetched.wheel):
+        return
     stated = catalog.metadata(file)
     if stated.stated == fetched.wheel.manifest.stated:
         return
-    from kedge.install.contents import metadata_of
-
     text = metadata_of(fetched.wheel)
     actual = parse_metadata(text, where=str(fetched.wheel.dist_info / "METADATA"))
     problems = disagreements(stated, actual)
