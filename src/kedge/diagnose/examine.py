@@ -184,8 +184,8 @@ def _examine(
         exempt=exempt_by(place.origin, surroundings) if captured.hop is Hop.SERVER else None,
     )
     if not evidence.unverified:
-        tried = compare(_worth_trying(captured, surroundings.decision, terms), terms)
-        evidence = replace(evidence, verdicts=tried)
+        worth = _worth_trying(captured, surroundings.decision, terms, verify_code)
+        evidence = replace(evidence, verdicts=compare(worth, terms))
     if evidence.code in verify.NO_ANCHOR:
         evidence = replace(evidence, beyond=beyond(terms, surroundings.decision))
     findings = find_causes(evidence)
@@ -206,11 +206,14 @@ def _asks_truststore(evidence: Evidence) -> bool:
 
 
 def _worth_trying(
-    captured: Capture, decision: TrustDecision, terms: Terms
+    captured: Capture, decision: TrustDecision, terms: Terms, verify_code: int | None
 ) -> tuple[Contender, ...]:
-    """No anchor mends a handshake that fails unverified; a client certificate may."""
+    """No anchor mends a handshake that fails unverified; a client certificate may. And strictness
+    says nothing where a command has just found no anchor at all."""
     if captured.spoken is not None:
-        return contenders(decision)
+        unknown = verify_code in verify.NO_ANCHOR
+        found = contenders(decision)
+        return tuple(each for each in found if not (unknown and each.role is Role.STRICT))
     if terms.client_cert is not None and captured.wants_client_certificate:
         return (Contender(Role.DECIDED, decision),)
     return ()
