@@ -8,6 +8,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from kedge.index.files import files_of
+from kedge.index.kept import Links
 from kedge.index.links import Link
 from kedge.index.releases import Listed, Releases
 
@@ -20,7 +21,7 @@ _ENDS = ["-py3-none-any.whl", "-1-py3-none-any.whl", "-py3.whl", ".tar.gz", ".zi
 def page(rng: random.Random, *, plain: bool) -> list[Link]:
     """Links of all kinds; ``plain`` ones have a URL of their own and no fragment."""
     links = []
-    for number in range(rng.randint(0, 30)):
+    for number in range(rng.randint(0, 80)):
         name = f"{rng.choice(_STEMS)}-{rng.choice(_VERSIONS)}{rng.choice(_ENDS)}"
         url = f"https://files.test/{number if plain else rng.randrange(20)}/{name}"
         egg = None if plain or rng.random() < 0.9 else f"{rng.choice(_STEMS)}-{rng.choice('123')}"
@@ -31,7 +32,9 @@ def page(rng: random.Random, *, plain: bool) -> list[Link]:
 @pytest.mark.parametrize("seed", range(60))
 def test_the_same_files_in_the_same_order(seed: int) -> None:
     rng = random.Random(seed)
-    pages = [Listed(NAME, page(rng, plain=rng.random() < 0.7), f"index {n}") for n in range(2)]
+    pages = [
+        Listed(NAME, Links.of(page(rng, plain=rng.random() < 0.7)), f"index {n}") for n in range(2)
+    ]
     every = [
         file
         for one in pages

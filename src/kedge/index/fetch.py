@@ -18,6 +18,7 @@ from kedge.cache.pages import CachedPage, PageHead
 from kedge.classes import frozen, replace
 from kedge.errors import HttpStatusError, PageError
 from kedge.index import kept
+from kedge.index.kept import Links
 from kedge.index.pages import ACCEPT, Page, read_html, read_page
 from kedge.model import Hashes, redact_url, strip_secrets
 
@@ -155,6 +156,7 @@ class PageFetcher:
             return self._confirmed(url, key, known, answer, cache)
         with self._reading:
             page = read_page(answer.url, answer.headers, answer.body)
+            page = replace(page, links=Links.of(page.links))
             identity = None
             if cache and answer.verified:
                 identity = self._store(cache, key, answer, page)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -280,15 +280,14 @@ def files_of(
 
 
 def by_stated_version(
-    name: NormalizedName, links: Sequence[Link]
+    name: NormalizedName, filenames: Iterable[str]
 ) -> Iterator[tuple[Version, list[int]]]:
-    """Where in ``links`` the files of each version are, at a third of the cost of making them.
+    """Where among a page's files those of each version are; not one of them is looked at.
 
     Each version once, its places in order. What :func:`files_of` passes over may be among them.
     """
     texts: dict[str, list[int]] = {}
-    for place, link in enumerate(links):
-        filename = link.filename
+    for place, filename in enumerate(filenames):
         if filename.endswith(".whl"):
             text = filename.split("-", 2)[1] if "-" in filename else None
         else:

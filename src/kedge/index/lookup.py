@@ -22,6 +22,7 @@ from kedge.environment.metadata import CoreMetadata
 from kedge.errors import PageError
 from kedge.index.fetch import Downloaded, Fetched, Fetcher, PageCache, PageFetcher
 from kedge.index.files import IndexFile, direct_file
+from kedge.index.kept import Links
 from kedge.index.links import Link, link_from
 from kedge.index.metadata import MetadataCache, MetadataReader
 from kedge.index.releases import Listed, Releases
@@ -129,17 +130,17 @@ class Index:
         project = canonicalize_name(name)
         if project in self._locked:
             link = self._locked[project]
-            return Releases((), [Listed(project, [link], _LOCK)])
+            return Releases((), [Listed(project, Links.of([link]), _LOCK)])
         if len(self._find_links) + len(self._indexes) > 1:
             self.prefetch([project])
         singles: dict[str, IndexFile] = {}
         paged: list[Listed | None] = []
         for place in self._find_links:
             listing = self._listing(place)
-            found = Listed(project, listing.files.of(project), place.shown)
+            found = Listed(project, Links.of(listing.files.of(project)), place.shown)
             singles |= {file.url: file for file in found.files()}
             paged += [
-                Listed(project, table.of(project), place.shown, listing.verified)
+                Listed(project, Links.of(table.of(project)), place.shown, listing.verified)
                 for table in listing.pages
             ]
         paged += [self._project_page(place, project) for place in self._indexes]
@@ -290,7 +291,7 @@ class Index:
             return None
         self._warn(fetched.page.warning)
         self._reporter.page_read(redact_url(url), len(fetched.page.links))
-        return Listed(project, fetched.page.links, place.shown, fetched.verified)
+        return Listed(project, Links.of(fetched.page.links), place.shown, fetched.verified)
 
     def _identity_of(self, fetched: Fetched | None, url: str) -> str | None:
         if fetched is None:

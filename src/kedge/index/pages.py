@@ -5,7 +5,7 @@ Pure: headers and bytes in, a :class:`Page` out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kedge.classes import frozen
@@ -32,7 +32,7 @@ API_VERSION = (1, 4)
 class Page:
     """What a page offers. ``warning`` is a sentence where it states a newer version, else empty."""
 
-    links: tuple[Link, ...]
+    links: Sequence[Link]
     warning: str = ""
 
 

@@ -16,6 +16,7 @@ from packaging.version import Version
 
 from kedge.classes import frozen
 from kedge.index.files import IndexFile, by_stated_version, files_of
+from kedge.index.kept import Links
 
 if TYPE_CHECKING:
     from kedge.index.links import Link
@@ -30,7 +31,7 @@ class Listed:
     """What one page lists of a project; ``index`` and ``page_verified`` are its files'."""
 
     name: NormalizedName
-    links: Sequence[Link]
+    links: Links
     index: str
     page_verified: bool = True
 
@@ -44,14 +45,6 @@ class Listed:
 
     def _made(self, links: Iterable[Link]) -> Iterator[IndexFile]:
         return files_of(self.name, links, index=self.index, page_verified=self.page_verified)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether each file has one link, named by its file: else their order decides."""
-        links = self.links
-        return len({link.url for link in links}) == len(links) and not any(
-            link.egg is not None for link in links
-        )
 
 
 class Releases(Sequence[IndexFile]):
@@ -79,8 +72,8 @@ class Releases(Sequence[IndexFile]):
         for file in self._first:
             self._add(file.version, partial(iter, (file,)))
         for page in self._pages:
-            if page.is_plain:
-                for version, places in by_stated_version(page.name, page.links):
+            if page.links.is_plain:
+                for version, places in by_stated_version(page.name, page.links.filenames):
                     self._add(version, partial(page.files_at, places))
             else:
                 for file in page.files():

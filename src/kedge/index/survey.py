@@ -8,7 +8,7 @@ a usual project is not there, since the public index's is some 40 MB.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Protocol
 
@@ -42,7 +42,7 @@ class Survey:
     """The links that were found, and in words what was read. ``absent``: there is nothing to
     install."""
 
-    links: tuple[Link, ...]
+    links: Sequence[Link]
     read: str
     absent: bool = False
 
@@ -103,7 +103,7 @@ def _index(place: Place, pages: PageFetcher, listings: Listings) -> Survey:
     return Survey((), f"an index of {_count(names, 'project')}, no file seen")
 
 
-def _project(name: str, links: tuple[Link, ...]) -> Survey:
+def _project(name: str, links: Sequence[Link]) -> Survey:
     return Survey(links, f"an index: {_count(links, 'file')} of {name}")
 
 
