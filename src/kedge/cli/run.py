@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from kedge.classes import frozen, replace
 from kedge.cli.console import Console, columns_of, wants_color
-from kedge.cli.failure import show_error, show_unexpected
 from kedge.cli.main import discard_stdout, version_line
 from kedge.errors import KedgeError
 from kedge.model import Sourced
@@ -76,6 +75,8 @@ def run(
     try:
         return _run(argv, environ, console, launched_as_module=launched_as_module)
     except KedgeError as error:
+        from kedge.cli.failure import show_error
+
         show_error(error, console)
         return error.exit_code
     except KeyboardInterrupt:
@@ -85,6 +86,8 @@ def run(
         discard_stdout()
         return FAILED
     except Exception as error:
+        from kedge.cli.failure import show_unexpected
+
         show_unexpected(error, console, traceback="--debug" in argv)
         return FAILED
     finally:
@@ -115,6 +118,7 @@ def _run(
         code: int = module.run(job)
     except KedgeError as error:
         from kedge.cli.diagnosis import diagnosis_of
+        from kedge.cli.failure import show_error
 
         show_error(error, console, diagnosis=diagnosis_of(error, job))
         return error.exit_code

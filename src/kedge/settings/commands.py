@@ -5,7 +5,7 @@ A command that is not in ``COMMANDS`` does not exist: not for the parser, not fo
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from kedge.classes import frozen
 
 INSTALL = "install"
 DOWNLOAD = "download"
@@ -19,7 +19,8 @@ CACHE = "cache"
 HELP = "help"
 
 
-class Action(NamedTuple):
+@frozen
+class Action:
     """The first word after some commands: ``kedge config set``. ``most`` None means any number."""
 
     name: str
@@ -29,7 +30,8 @@ class Action(NamedTuple):
     most: int | None = 0
 
 
-class Command(NamedTuple):
+@frozen
+class Command:
     """One command. ``default_action`` is what it does without a word, if it can do without.
 
     ``section`` is the section of pip's files that it reads, where that is not its own.
