@@ -417,6 +417,24 @@ def test_every_compression_at_every_size(tmp_path: Path, method: int) -> None:
         assert (tmp_path / "outer" / "tree" / name).read_bytes() == expected[name]
 
 
+def test_large_files_side_by_side(tmp_path: Path) -> None:
+    files = {f"demo/{n}": os.urandom(1 << 20) * 5 for n in range(5)}
+    artifact = wheel("demo", files={**files, "demo/small": b"x"})
+    alone = _unpack(artifact, tmp_path / "alone")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    archive = artifact.write(tmp_path)
+    beside = unpack(archive, tree, threads=4)
+    assert [entry[:4] for entry in beside.files] == [entry[:4] for entry in alone.files]
+    for path, data in files.items():
+        assert (tree / path).read_bytes() == data
+    wrong = wheels.with_record(artifact, lambda rows: [(p, "sha256=x", s) for p, _, s in rows])
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(WheelError) as caught:
+        unpack(wrong.write(tmp_path), tmp_path / "wrong", threads=4)
+    assert caught.value.problems == _refused(wrong, tmp_path / "again")
+
+
 def _with_comment(members: list[tuple[str, bytes]]) -> bytes:
     buffer = io.BytesIO(_zip(members))
     with zipfile.ZipFile(buffer, "a") as archive:

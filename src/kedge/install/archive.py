@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,12 +99,16 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """An open zip file. ``members`` are in the order of their data; not for several threads."""
+    """An open zip file. ``members`` are in the order of their data.
+
+    For one thread, but that :meth:`chunks` of :meth:`large` members may be read by others.
+    """
 
     def __init__(self, path: Path) -> None:
         """:raises BadArchive: it is no zip file. :raises OSError: it cannot be read."""
         self._file = path.open("rb")
         self._zip: zipfile.ZipFile | None = None
+        self._lock = threading.Lock()
         self._window = memoryview(b"")
         self._window_start = 0
         try:
@@ -159,6 +164,12 @@ class Archive:
             )
             for info, end in zip(infos, ends, strict=True)
         )
+
+    def large(self) -> list[Member]:
+        """The members that are read in several pieces, if all of the archive is read here."""
+        if any(member.method not in (_STORED, _DEFLATED) for member in self.members):
+            return []
+        return [m for m in self.members if m.size > _ONE_PIECE or m.span > _ONE_PIECE]
 
     def read(self, member: Member) -> bytes:
         """The whole member, checked against its CRC; for the small ones.
@@ -217,21 +228,25 @@ class Archive:
         """Those bytes of the file, or as many as there are; what follows is read along."""
         start = offset - self._window_start
         if start < 0 or start + length > len(self._window):
-            self._file.seek(offset)
-            self._window = memoryview(self._file.read(max(length, _WINDOW)))
+            self._window = memoryview(self._read_at(offset, max(length, _WINDOW)))
             self._window_start, start = offset, 0
         return self._window[start : start + length]
 
+    def _read_at(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(length)
+
     def _in_many(self, member: Member) -> Iterator[bytes]:
-        self._file.seek(member.offset)
-        start = _data_start(member, self._file.read(min(member.span, 30 + 2 * 0xFFFF)))
-        self._file.seek(member.offset + start)
+        head = self._read_at(member.offset, min(member.span, 30 + 2 * 0xFFFF))
+        position = member.offset + _data_start(member, head)
         left = member.compressed
         inflate = zlib.decompressobj(-zlib.MAX_WBITS) if member.method == _DEFLATED else None
         while left and (inflate is None or not inflate.eof):
-            data = self._file.read(min(_INPUT, left))
+            data = self._read_at(position, min(_INPUT, left))
             if not data:
                 raise BadArchive(f"{member.name} is cut short")
+            position += len(data)
             left -= len(data)
             while data:
                 try:

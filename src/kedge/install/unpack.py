@@ -22,7 +22,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,13 +64,19 @@ _OPEN_FLAGS = (
 
 
 def unpack(
-    archive: Path, destination: Path, *, filename: str | None = None, fold_case: bool | None = None
+    archive: Path,
+    destination: Path,
+    *,
+    filename: str | None = None,
+    fold_case: bool | None = None,
+    threads: int = 1,
 ) -> Manifest:
     """Unpack the wheel into the empty folder and say what is in it.
 
     ``filename`` is the wheel's own name where the archive lies under another. ``fold_case``
     refuses names that differ in case only; by default where the system's file systems usually
-    take them for one. May be called from several threads and processes at once.
+    take them for one. ``threads`` may write large files side by side. May be called from several
+    threads and processes at once.
 
     :raises WheelError: the wheel must not be installed; ``problems`` holds every finding.
     :raises OSError: the folder cannot be written.
@@ -84,20 +90,27 @@ def unpack(
             rows, problems = parse_wheel_record(opened.read(layout.record))
             if problems:
                 raise _refused(filename, problems)
-            return _Unpacking(opened, layout, rows, destination, filename).run()
+            return _Unpacking(opened, layout, rows, destination, filename).run(threads)
     except BadArchive as exc:
         raise _refused(filename, [str(exc)]) from exc
 
 
 def unpack_into(
-    store: WheelStore, sha256: str, archive: Path, *, filename: str | None = None
+    store: WheelStore,
+    sha256: str,
+    archive: Path,
+    *,
+    filename: str | None = None,
+    threads: int = 1,
 ) -> UnpackedWheel:
     """Unpack the wheel, whose digest that is, into its entry of the store.
 
     :raises WheelError: as :func:`unpack`.
     :raises CacheError: the entry cannot be written.
     """
-    return store.add(sha256, lambda folder: unpack(archive, folder, filename=filename))
+    return store.add(
+        sha256, lambda folder: unpack(archive, folder, filename=filename, threads=threads)
+    )
 
 
 def _refused(filename: str, problems: Iterable[str]) -> WheelError:
@@ -212,16 +225,18 @@ class _Unpacking:
         self._looked_at: dict[str, bytes] = {}
         self._to_look_at = {f"{layout.dist_info}/{name}" for name in _LOOKED_AT}
 
-    def run(self) -> Manifest:
+    def run(self, threads: int) -> Manifest:
         made = {""}
         for member in self._layout.files:
             folder = member.name.rpartition("/")[0]
             if folder not in made:
                 self._make(folder, made)
-            try:
-                self._write(member)
-            except BadArchive as exc:
-                self._problems.append(str(exc))
+        large = self._archive.large() if threads > 1 else []
+        if len(large) > 1:
+            self._write_side_by_side({member.name for member in large}, threads)
+        else:
+            for member in self._layout.files:
+                self._problems += self._write(member)
         self._check_absent()
         fields = parse_wheel_file(self._take("WHEEL"))
         self._check_wheel_file(fields)
@@ -250,8 +265,26 @@ class _Unpacking:
         os.mkdir(f"{self._destination}/{folder}")
         made.add(folder)
 
-    def _write(self, member: Member) -> None:
-        """One file, in one piece if it is small. Plain ``os`` calls: a wheel has hundreds."""
+    def _write_side_by_side(self, large: set[str], threads: int) -> None:
+        """Those files in threads, which zlib, the hash and the disk let run beside each other."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        files = self._layout.files
+        with ThreadPoolExecutor(threads) as pool:
+            begun = {m.name: pool.submit(self._write, m) for m in files if m.name in large}
+            for member in files:
+                ahead = begun.get(member.name)
+                self._problems += self._write(member) if ahead is None else ahead.result()
+
+    def _write(self, member: Member) -> list[str]:
+        """One file; what is wrong with it, in sentences."""
+        try:
+            return self._write_sound(member)
+        except BadArchive as exc:
+            return [str(exc)]
+
+    def _write_sound(self, member: Member) -> list[str]:
+        """In one piece if it is small. Plain ``os`` calls: a wheel has hundreds of these."""
         name = member.name
         listed = self._rows.get(name)
         content = self._archive.whole(member)
@@ -274,7 +307,7 @@ class _Unpacking:
             self._looked_at[name.rpartition("/")[2]] = content
         digest = spelled(found.sha256)
         self._entries.append(ManifestEntry(name, member.size, digest, mode, mtime_ns))
-        self._check(member, listed, digest, found)
+        return list(self._findings(member, listed, digest, found))
 
     def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
         sha256 = hashlib.sha256()
@@ -289,7 +322,9 @@ class _Unpacking:
                 crc = zlib.crc32(chunk, crc)
         return _Found(sha256.digest(), None if other is None else other.digest(), crc)
 
-    def _check(self, member: Member, listed: Listed | None, digest: str, found: _Found) -> None:
+    def _findings(
+        self, member: Member, listed: Listed | None, digest: str, found: _Found
+    ) -> Iterator[str]:
         """``digest`` is the SHA-256 as RECORD spells it: what nearly every row says."""
         if (
             listed is not None
@@ -302,13 +337,11 @@ class _Unpacking:
             return
         if listed is None or not listed.digest:
             if found.crc != member.crc:
-                self._problems.append(f"{member.name} does not have the checksum that it states")
+                yield f"{member.name} does not have the checksum that it states"
         elif not listed.fits(found.sha256 if found.other is None else found.other):
-            self._problems.append(f"{member.name} is not the file that RECORD lists")
+            yield f"{member.name} is not the file that RECORD lists"
         if listed is not None and listed.size is not None and listed.size != member.size:
-            self._problems.append(
-                f"{member.name} has {member.size} bytes, and RECORD states {listed.size}"
-            )
+            yield f"{member.name} has {member.size} bytes, and RECORD states {listed.size}"
 
     def _check_absent(self) -> None:
         present = {member.name for member in self._layout.files}

@@ -78,7 +78,7 @@ class Workers:
                 raise CacheError(f"{filename} was not unpacked: kedge was interrupted.")
             else:
                 self._bury(process)
-        return unpack_into(store, sha256, archive, filename=filename)
+        return unpack_into(store, sha256, archive, filename=filename, threads=self._number)
 
     def close(self) -> None:
         """End them all, whatever they are doing; what they were making is taken back."""
