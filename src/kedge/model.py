@@ -266,11 +266,14 @@ def local_path(url: str, *, windows: bool = False) -> str:
     '/tmp/a wheel.whl'
     >>> local_path("file:///C:/wheels", windows=True)
     'C:/wheels'
+    >>> local_path("file:///tmp/%FF")
+    '/tmp/\\udcff'
     """
     parts = urlsplit(url)
     if parts.scheme.lower() != "file":
         raise ValueError(f"{redact_url(url)!r} is not a file: URL")
-    path = unquote(parts.path)
+    # A name that is no UTF-8 text stays the name that it is.
+    path = unquote(parts.path, errors="surrogateescape")
     if parts.netloc and parts.netloc.lower() != "localhost":
         if not windows:
             raise ValueError(f"{redact_url(url)!r} names a host: only local files can be read")

@@ -55,6 +55,19 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="not here: a folder in use can be removed")
+@pytest.mark.parametrize("command", ["install spam", "uninstall -y spam", "download spam"])
+def test_a_current_folder_that_is_gone(
+    command: str, clean_environ: dict[str, str], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    line = f"cd {gone} && rmdir {gone} && {sys.executable} -P -m kedge {command}"
+    line = line.replace(" -P", "") if sys.version_info < (3, 11) else line
+    done = subprocess.run(line, shell=True, env=clean_environ, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("current folder")) == (2, 1), done.stderr
+
+
 #: Interrupted while the module is imported that reads the command line: the first after start-up.
 INTERRUPTED_EARLY = """
 import os, signal, sys

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kedge.cache import open_cache
-from support.indexes import SimpleIndex
+from support.indexes import JSON_TYPE, SimpleIndex
 from support.servers import Request, Response, Server
 from support.venvs import Kedge, Outcome, Venv
 from support.wheels import wheel
@@ -100,6 +100,82 @@ class TestDamage:
         assert run("install", another, "inner", "--cert", bundle) == 0
         assert len(files_fetched(server)) == 1
         assert another.versions() == {"inner": "2.0"}
+
+
+class TestHostilePages:
+    """What a page says must not look like a defect of kedge, nor pass for kedge's own words."""
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            {"filename": f"inner-{'9' * 5000}-py3-none-any.whl", "url": "/x"},
+            {"filename": f"inner-9-{'9' * 5000}-py3-none-any.whl", "url": "/x"},
+            {"filename": "inner-9-py3-none-any.whl", "url": "file:///inner-9-py3-none-any.whl"},
+            {"filename": "inner-9-py3-none-any.whl", "url": "javascript:x/inner-9.whl"},
+        ],
+        ids=["endless version", "endless build", "file", "script"],
+    )
+    def test_a_file_that_cannot_be_meant_is_passed_over(
+        self, run: Run, index: SimpleIndex, bundle: Path, venv: Venv, entry: dict[str, str]
+    ) -> None:
+        good = index.files[-1]
+        body = {
+            "meta": {"api-version": "1.0"},
+            "files": [
+                {"hashes": {}, **entry},
+                {"filename": good.filename, "url": f"/files/{good.filename}", "hashes": {}},
+            ],
+        }
+        index.pages["inner"] = Response(
+            body=json.dumps(body).encode(), headers={"Content-Type": JSON_TYPE}
+        )
+        assert run("install", venv, "inner", "--cert", bundle) == 0
+        assert venv.versions() == {"inner": "2.0"}
+
+    @pytest.mark.parametrize(
+        "requirement", [f"other>={'9' * 5000}", f"other; python_version > '{'9' * 5000}'"]
+    )
+    def test_an_endless_number_in_a_requirement(
+        self,
+        run: Run,
+        index: SimpleIndex,
+        bundle: Path,
+        venv: Venv,
+        requirement: str,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        index.add(wheel("inner", "3.0", requires=[requirement]), wheel("other"))
+        assert run("install", venv, "inner==3.0", "--cert", bundle) == 1
+        assert run("install", venv, requirement, "--cert", bundle) == 1
+        assert "bug" not in capsys.readouterr().err
+
+    def test_what_is_nested_too_deeply(
+        self,
+        run: Run,
+        index: SimpleIndex,
+        bundle: Path,
+        venv: Venv,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        index.pages["inner"] = Response(body=b"[" * 200_000, headers={"Content-Type": JSON_TYPE})
+        assert run("install", venv, "inner", "--cert", bundle) == 1
+        assert "not-an-index" in capsys.readouterr().err
+
+    def test_a_reason_passes_for_nothing_else(
+        self,
+        run: Run,
+        index: SimpleIndex,
+        bundle: Path,
+        venv: Venv,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        index.yanked = {file.filename: "bad\n\nhint: run this" for file in index.files}
+        for style in ("json", "html"):
+            index.style = style
+            assert run("install", venv, "inner", "--cert", bundle, "--no-cache-dir") == 1
+            said = capsys.readouterr().err
+            assert "bad hint: run this" in said
+            assert "\nhint: run this" not in said
 
 
 class TestSecretParameters:

@@ -45,7 +45,7 @@ def read_build_system(folder: Path, *, name: str) -> BuildSystem:
         return BuildSystem()
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise _unusable(name, f"has a pyproject.toml that cannot be read ({exc})") from exc
     table = document.get("build-system")
     if table is None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kedge.cli.install import refuse_nowhere
 from kedge.cli.narrator import Narrator
 from kedge.errors import UsageError
 from kedge.pipeline.uninstall import uninstall
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def run(job: Job) -> int:
     """Uninstall; 0, as pip, also when some of what was named is not there."""
+    refuse_nowhere()
 
     def confirm(chosen: Sequence[InstalledDistribution]) -> bool:
         if job.settings.value(table.YES):

@@ -16,7 +16,7 @@ def parse_direct_url(text: str) -> DirectUrl | None:
     """``None`` when the text is not what PEP 610 describes (pip passes over such a file too)."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or not isinstance(data.get("url"), str):
         return None

@@ -64,11 +64,11 @@ def freeze(
 
 def pinned(distribution: InstalledDistribution) -> str:
     """``name==version``; ``===`` for a version that PEP 440 does not know."""
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return f"{distribution.raw_name}=={Version(distribution.version_text)}"
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number with too many digits
         return f"{distribution.raw_name}==={distribution.version_text}"
 
 

@@ -80,11 +80,11 @@ class InstalledDistribution:
     @cached_property
     def version(self) -> Version:
         """:raises TargetError: it is no version (PEP 440), or there is none."""
-        from packaging.version import InvalidVersion, Version
+        from packaging.version import Version
 
         try:
             return Version(self.version_text)
-        except InvalidVersion as exc:
+        except ValueError as exc:  # InvalidVersion, or a number with too many digits
             raise TargetError(
                 f"The installed {self.raw_name} has the version {self.version_text!r}, which is "
                 f"not valid ({self.dist_info}).",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 _FIELD = re.compile(r"([!-9;-~]*):(.*)", re.DOTALL)
+# Python converts no more than 4,300 digits, and packaging does it late: to compare versions.
+_ENDLESS = re.compile(r"\d{1000}")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _EMPTY_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
@@ -84,11 +86,11 @@ class CoreMetadata:
     @cached_property
     def version(self) -> Version:
         """:raises PageError: it is no version (PEP 440)."""
-        from packaging.version import InvalidVersion, Version
+        from packaging.version import Version
 
         try:
             return Version(self.version_text)
-        except InvalidVersion as exc:
+        except ValueError as exc:  # InvalidVersion, or a number with too many digits
             raise PageError(
                 f"{self.name} has the version {self.version_text!r}, which is not valid.",
                 url=self.where,
@@ -106,6 +108,8 @@ class CoreMetadata:
         from packaging.requirements import InvalidRequirement, Requirement
 
         try:
+            if _ENDLESS.search(line):
+                raise InvalidRequirement(line)
             return Requirement(line)
         except InvalidRequirement as exc:
             raise PageError(

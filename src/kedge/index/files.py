@@ -22,7 +22,7 @@ from packaging.utils import (
     canonicalize_name,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kedge.classes import frozen
 from kedge.errors import WheelError
@@ -180,14 +180,17 @@ def _tags(compressed: str) -> frozenset[Tag]:
 @lru_cache(maxsize=1024)
 def _build(text: str) -> tuple[int, str] | None:
     match = _BUILD.match(text)
-    return (int(match.group(1)), match.group(2)) if match else None
+    try:
+        return (int(match.group(1)), match.group(2)) if match else None
+    except ValueError:  # too many digits
+        return None
 
 
 @lru_cache(maxsize=8192)
 def _version(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number with too many digits
         return None
 
 
@@ -328,7 +331,7 @@ def direct_file(url: str, *, hashes: Hashes | None = None) -> IndexFile:
     filename = filename_of(bare)
     try:
         name, version, _, _ = parse_wheel_filename(filename)
-    except InvalidWheelFilename as exc:
+    except ValueError as exc:
         raise WheelError(
             f"{filename!r} is not the name of a wheel, which is all that can be installed from "
             f"{redact_url(bare)}.",

@@ -45,6 +45,16 @@ class Link(NamedTuple):
     egg: str | None = None
 
 
+def one_line(text: str) -> str:
+    """What somebody wrote for a person to read, so that it passes for nothing else when it is
+    shown.
+
+    >>> one_line("broken\\r\\nerror: run this")
+    'broken error: run this'
+    """
+    return " ".join(text.split())
+
+
 def absolute_url(base: str, href: str) -> str:
     """``href`` as seen from the page ``base``, quoted as pip quotes it, fragment included.
 

@@ -5,6 +5,7 @@ Pure: headers and bytes in, a :class:`Page` out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ HTML = "application/vnd.pypi.simple.v1+html"
 
 #: What is asked for (PEP 691); the weights are the specification's own example.
 ACCEPT = f"{JSON}, {HTML};q=0.2, text/html;q=0.01"
+
+_REMOTE = ("https://", "http://")
+_SERVED = re.compile(r"([a-z]+\+)?(https?|ssh)://")
 
 #: The Simple Repository API whose meaning is known here (PEP 792 made it 1.4).
 API_VERSION = (1, 4)
@@ -63,10 +67,22 @@ def read_page(url: str, headers: Mapping[str, str], body: bytes) -> Page:
             parsed = parse_json(body, url)
         except NotSimpleJsonError as exc:
             raise _not_an_index(url, f"the answer says it is {kind}, but {exc}") from exc
-        return Page(parsed.links, check_version(parsed.version, url))
+        return Page(_elsewhere(parsed.links), check_version(parsed.version, url))
     if kind in {HTML, "text/html"}:
-        return read_html(url, _decode(body, charset))
+        page = read_html(url, _decode(body, charset))
+        return Page(_elsewhere(page.links), page.warning)
     raise _not_an_index(url, f"what came is {_describe(kind, body, charset)}")
+
+
+def _elsewhere(links: Sequence[Link]) -> Sequence[Link]:
+    """The links of a server's page that lead to servers; repositories are among them.
+
+    Which files of this machine are read is not for a server to say, and on Windows ``file:`` may
+    be another machine, to which the user's account would be shown.
+    """
+    if all(link.url.startswith(_REMOTE) for link in links):
+        return links
+    return tuple(link for link in links if _SERVED.match(link.url))
 
 
 def read_html(url: str, text: str) -> Page:

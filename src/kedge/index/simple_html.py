@@ -9,7 +9,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from kedge.classes import frozen
-from kedge.index.links import KNOWN_HASHES, Link, Pairs, link_from
+from kedge.index.links import KNOWN_HASHES, Link, Pairs, link_from, one_line
 
 #: The types of ``input`` that a person writes into.
 _FILLED_IN = {"text", "password", "email", "tel", "number"}
@@ -97,6 +97,8 @@ def _links(anchors: list[dict[str, str | None]], base: str) -> list[Link]:
         yanked = anchor.get("data-yanked")
         if yanked is None and "data-yanked" in anchor:
             yanked = ""  # the attribute without a value
+        elif yanked is not None:
+            yanked = one_line(yanked)
         links.append(
             link._replace(
                 requires_python=anchor.get("data-requires-python") or None,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from sys import intern
 
 from kedge.classes import frozen
-from kedge.index.links import PLAIN_URL, Link, Pairs, filename_of, link_from
+from kedge.index.links import PLAIN_URL, Link, Pairs, filename_of, link_from, one_line
 
 
 @frozen
@@ -29,7 +29,7 @@ def parse_json(body: bytes, url: str) -> JsonPage:
     """Read the page; raises :class:`NotSimpleJsonError` naming the path to what is wrong."""
     try:
         page = json.loads(body)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise NotSimpleJsonError(f"it is not JSON ({exc})") from exc
     if not isinstance(page, dict):
         raise NotSimpleJsonError("it is not a JSON object")
@@ -87,7 +87,7 @@ def _metadata(value: object) -> Pairs | None:
 
 def _yanked(value: object) -> str:
     """PEP 592 in JSON: ``true`` or the reason; nothing and an empty one mean no, as in pip."""
-    return value if isinstance(value, str) else ""
+    return one_line(value) if isinstance(value, str) else ""
 
 
 def _pairs(value: object) -> Pairs:

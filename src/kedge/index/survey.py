@@ -134,7 +134,7 @@ def _named(answer: Answer) -> Iterator[str]:
     try:
         projects = json.loads(answer.body)["projects"]
         yield from (canonicalize_name(project["name"]) for project in projects)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise TransportError(
             f"{answer.url} says that it lists projects, and cannot be read ({exc!r}).",
             url=answer.url,

@@ -440,11 +440,11 @@ def _same_version(one: str, other: str) -> bool:
     """Whether two spellings are one version; a file's name has ``_`` where ``+`` or ``-`` was."""
     if one == other:
         return True
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         version = Version(one)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number with too many digits
         return one.replace("-", "_") == other
     return any(
         _is_version(spelling, version)
@@ -453,9 +453,9 @@ def _same_version(one: str, other: str) -> bool:
 
 
 def _is_version(text: str, version: Version) -> bool:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(text) == version
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number with more digits than Python converts
         return False

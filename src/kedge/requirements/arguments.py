@@ -16,7 +16,6 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import (
-    InvalidWheelFilename,
     NormalizedName,
     canonicalize_name,
     parse_wheel_filename,
@@ -78,6 +77,8 @@ class _Reader:
     ) -> Requested:
         if not self._text:
             raise self._error("An empty requirement asks for nothing.")
+        if re.search(r"\d{1000}", self._text):  # packaging would fail later, comparing versions
+            raise self._error("No requirement has a number of a thousand digits.")
         word, marker = self._split_marker()
         url, extras = self._location(word)
         name: NormalizedName | None = None
@@ -223,7 +224,7 @@ class _Reader:
         filename = unquote(urlsplit(url).path.rpartition("/")[2])
         try:
             project, version, _, _ = parse_wheel_filename(filename)
-        except InvalidWheelFilename as exc:
+        except ValueError as exc:
             raise self._error(
                 f"{filename!r} is not the name of a wheel.",
                 "A wheel's file name is name-version-python-abi-platform.whl; it must not be "

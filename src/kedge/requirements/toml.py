@@ -18,6 +18,6 @@ def read_toml(data: bytes, *, shown: str, origin: Origin) -> dict[str, Any]:
     """The document; :class:`~kedge.errors.RequirementError` where it is not TOML in UTF-8."""
     try:
         document: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise RequirementError(f"{shown} is not TOML: {exc} ({origin}).", origin=origin) from exc
     return document

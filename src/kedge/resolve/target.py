@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Target:
             pass
         try:
             answer = SpecifierSet(requires_python).contains(self.python, prereleases=True)
-        except InvalidSpecifier:
+        except ValueError:  # InvalidSpecifier, or a number with too many digits
             answer = True
         self._python_answers[requires_python] = answer
         return answer
