@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -423,3 +424,17 @@ def test_a_password_in_an_argument_is_not_printed(
     url = f"{server.url.replace('//', '//ana:hunter2@')}/files/none-1.0-py3-none-any.whl"
     assert run("install", venv, f"none @ {url}", "--cert", bundle, "-vv") == 1
     assert "hunter2" not in capsys.readouterr().err
+
+
+def test_what_is_not_kept_is_compiled_wherever_temporary_files_are(
+    run: Run, venv: Venv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cache goes with the run, and may lie on another file system than the lasting one."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        pytest.skip("no second file system: /dev/shm is missing")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        words = ["outer", "--trusted-host", "localhost", "--compile"]
+        assert run("install", venv, *words) == 0
+    assert list(venv.site.glob("outer/__pycache__/*.pyc"))

@@ -141,6 +141,10 @@ class WheelStore:
         with suppress(OSError):
             self.scratch.discard(self._entry(sha256))
 
+    def has_bytecode(self, wheel: UnpackedWheel, cache_tag: str) -> bool:
+        """Whether the wheel was ever compiled for that kind of Python, be it whole or not."""
+        return (wheel.tree.parent / _bytecode_name(cache_tag)).exists()
+
     def bytecode(self, wheel: UnpackedWheel, cache_tag: str) -> Bytecode | None:
         """The wheel's bytecode for that kind of Python, if it was ever compiled."""
         folder = wheel.tree.parent / _bytecode_name(cache_tag)
@@ -165,7 +169,7 @@ class WheelStore:
         """
         folder = wheel.tree.parent / _bytecode_name(cache_tag)
         try:
-            with self.scratch.directory() as temporary:
+            with self._scratch_of(wheel).directory() as temporary:
                 tree = temporary / _TREE
                 tree.mkdir()
                 linked = build(tree)
@@ -214,6 +218,13 @@ class WheelStore:
         if time.time() - os.fstat(descriptor).st_mtime > _USED_SECONDS:
             with suppress(OSError):
                 os.utime(manifest)
+
+    def _scratch_of(self, wheel: UnpackedWheel) -> Scratch:
+        """That of the wheel's own cache, which may be one that goes with the run."""
+        folder = wheel.tree.parents[2]
+        if folder == self.folder:
+            return self.scratch
+        return Scratch(folder.with_name(self.scratch.folder.name))
 
     def _publish(self, sha256: str, temporary: Path, manifest: Manifest) -> UnpackedWheel:
         entry = self._entry(sha256)

@@ -14,14 +14,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Semaphore, Thread
 from types import TracebackType
+from typing import TypeAlias
 
 from kedge.cache import Bytecode, Linked, ManifestEntry, UnpackedWheel, WheelStore
 from kedge.environment.interpreter import Interpreter
@@ -68,45 +69,99 @@ for line in sys.stdin.buffer:
 _PORTION = 1 << 18
 
 
+class Compiling:
+    """Makes the bytecode of wheels and keeps it in the store, while others are still fetched.
+
+    A context manager; leaving it ends what is not done. Nothing is started before there is
+    something to do.
+    """
+
+    def __init__(self, interpreter: Interpreter, store: WheelStore) -> None:
+        self._interpreter = interpreter
+        self._store = store
+        self._lock = Lock()
+        self._processes: _Processes | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._error: InstallError | None = None
+        self._closed = False
+        self._under_way: dict[str, tuple[UnpackedWheel, Future[Bytecode]]] = {}
+
+    def __enter__(self) -> Compiling:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._closed = True
+        if self._processes is None or self._threads is None:
+            return
+        if not all(future.done() for _, future in self._under_way.values()):
+            self._processes.kill()
+        self._threads.shutdown(cancel_futures=True)
+        self._processes.close()
+
+    def add(self, wheel: UnpackedWheel) -> None:
+        """Begin with that wheel, unless its bytecode is there. From any thread; never raises."""
+        tag = self._interpreter.cache_tag
+        if tag is None or self._store.has_bytecode(wheel, tag):
+            return
+        with self._lock:
+            if self._closed or self._error is not None or wheel.sha256 in self._under_way:
+                return
+            if self._processes is None:
+                try:
+                    self._processes = _Processes(self._interpreter)
+                except InstallError as exc:
+                    self._error = exc
+                    return
+                # More at a time than there are processes, so that none of them waits.
+                self._threads = ThreadPoolExecutor(2 * self._processes.count)
+            if self._threads is not None:
+                work = partial(_build, wheel, tag, processes=self._processes)
+                future = self._threads.submit(self._store.add_bytecode, wheel, tag, work)
+                self._under_way[wheel.sha256] = wheel, future
+
+    def finish(self) -> Iterator[tuple[UnpackedWheel, Bytecode]]:
+        """Each of those that were begun, when it is done.
+
+        :raises InstallError: the target's Python cannot be run, or ended meanwhile.
+        :raises CacheError: its bytecode could not be stored.
+        """
+        if self._error is not None:
+            raise self._error
+        with self._lock:
+            under_way = list(self._under_way.values())
+        for wheel, future in under_way:
+            yield wheel, future.result()
+
+
 def compile_all(
     additions: Iterable[Addition],
     interpreter: Interpreter,
     store: WheelStore,
     reporter: InstallReporter,
 ) -> dict[str, Bytecode]:
-    """Make the bytecode of these wheels and keep it in the store; by their SHA-256.
+    """The bytecode of these wheels, by their SHA-256.
 
     :raises InstallError: the target's Python cannot be run for it.
     :raises CacheError: it cannot be stored.
     """
-    tag = interpreter.cache_tag
-    wheels = {addition.wheel.sha256: addition for addition in additions}
-    if tag is None or not wheels:
-        return {}
-    # The largest first, and more at a time than there are processes: none of them waits.
-    ordered = sorted(wheels.values(), key=lambda each: each.wheel.manifest.size, reverse=True)
     found = {}
-    with _Processes(interpreter) as processes:
-        threads = ThreadPoolExecutor(2 * processes.count)
-        try:
-            work = partial(_compile, tag=tag, store=store, processes=processes)
-            for addition, bytecode in zip(ordered, threads.map(work, ordered), strict=True):
-                reporter.compiling(addition.name)
-                found[addition.wheel.sha256] = bytecode
-        except BaseException:
-            processes.kill()
-            raise
-        finally:
-            threads.shutdown(cancel_futures=True)
+    ordered = sorted(additions, key=lambda each: each.wheel.manifest.size, reverse=True)
+    with Compiling(interpreter, store) as compiling:
+        for addition in ordered:
+            compiling.add(addition.wheel)
+        for wheel, bytecode in compiling.finish():
+            reporter.compiling(wheel.manifest.name)
+            found[wheel.sha256] = bytecode
     return found
 
 
-def _compile(addition: Addition, *, tag: str, store: WheelStore, processes: _Processes) -> Bytecode:
-    wheel = addition.wheel
-    return store.add_bytecode(wheel, tag, lambda tree: _build(wheel, tag, tree, processes))
-
-
-def _build(wheel: UnpackedWheel, tag: str, tree: Path, processes: _Processes) -> Linked:
+def _build(wheel: UnpackedWheel, tag: str, tree: Path, *, processes: _Processes) -> Linked:
     """Compile the wheel into the folder."""
     place = os.fspath(tree) + os.sep
     made: set[str] = set()
@@ -143,6 +198,7 @@ def _build(wheel: UnpackedWheel, tag: str, tree: Path, processes: _Processes) ->
 # what was made, or nothing where it does not compile.
 _Job = tuple[str, str]
 _Made = tuple[int, int, int] | None
+_Sent: TypeAlias = "SimpleQueue[Future[list[_Made]] | None]"
 
 
 class _Processes:
@@ -166,23 +222,18 @@ class _Processes:
                 self._processes.append(process)
         except OSError as exc:
             self.kill()
-            self.__exit__(None, None, None)
+            self.close()
             raise InstallError(
                 f"{self._executable} cannot be run to compile: {exc.strerror}."
             ) from exc
-        self._threads = [Thread(target=self._serve, args=(each,)) for each in self._processes]
+        self._threads = [
+            Thread(target=self._send, args=(each, SimpleQueue())) for each in self._processes
+        ]
         for thread in self._threads:
             thread.start()
 
-    def __enter__(self) -> _Processes:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let them end, and wait for that."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -205,16 +256,30 @@ class _Processes:
         self._jobs.put((json.dumps((source, target, jobs)).encode() + b"\n", answer))
         return answer
 
-    def _serve(self, process: subprocess.Popen[bytes]) -> None:
-        """One process's jobs, until there are no more; after a failure they all fail."""
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError("started with pipes")
+    def _send(self, process: subprocess.Popen[bytes], sent: _Sent) -> None:
+        """One process's jobs, until there are no more: one beforehand, so that it never waits."""
+        room = Semaphore(2)
+        receiver = Thread(target=self._receive, args=(process, sent, room))
+        receiver.start()
         while (job := self._jobs.get()) is not None:
             line, answer = job
+            room.acquire()
             try:
-                process.stdin.write(line)
-                process.stdin.flush()
-                answer.set_result(json.loads(process.stdout.readline()))
+                if process.stdin is not None:
+                    process.stdin.write(line)
+                    process.stdin.flush()
+            except OSError:
+                pass  # then there is no answer either
+            sent.put(answer)
+        sent.put(None)
+        receiver.join()
+
+    def _receive(self, process: subprocess.Popen[bytes], sent: _Sent, room: Semaphore) -> None:
+        """Its answers; when it has ended, all that was to come fails."""
+        while (answer := sent.get()) is not None:
+            try:
+                line = process.stdout.readline() if process.stdout is not None else b""
+                answer.set_result(json.loads(line))
             except (OSError, ValueError):
                 answer.set_exception(
                     InstallError(
@@ -223,3 +288,4 @@ class _Processes:
                         "first used.",
                     )
                 )
+            room.release()

@@ -184,11 +184,17 @@ class Wheels:
 
     # -- what was chosen
 
-    def fetch(self, pins: Sequence[Pin], catalog: Catalog) -> dict[NormalizedName, Fetched]:
+    def fetch(
+        self,
+        pins: Sequence[Pin],
+        catalog: Catalog,
+        *,
+        arrived: Callable[[UnpackedWheel], None] | None = None,
+    ) -> dict[NormalizedName, Fetched]:
         """All of them, several at a time; the first failure ends the rest and is raised.
 
         What has to be built is made ready here, in the caller's thread, and built beside the
-        downloads.
+        downloads. ``arrived`` is told of each wheel that was not there yet, in any thread.
         """
         found: dict[NormalizedName, Fetched] = {}
         missing: list[Pin] = []
@@ -202,13 +208,17 @@ class Wheels:
             else:
                 found[pin.name] = cached
         if missing:
-            found |= self._fetch(missing, sources, catalog)
+            found |= self._fetch(missing, sources, catalog, arrived)
         for pin in pins:
             _confirm(pin, found[pin.name], catalog)
         return found
 
     def _fetch(
-        self, pins: Sequence[Pin], sources: Mapping[NormalizedName, Source], catalog: Catalog
+        self,
+        pins: Sequence[Pin],
+        sources: Mapping[NormalizedName, Source],
+        catalog: Catalog,
+        arrived: Callable[[UnpackedWheel], None] | None,
     ) -> dict[NormalizedName, Fetched]:
         from concurrent.futures import FIRST_EXCEPTION, wait  # imports logging
 
@@ -217,6 +227,9 @@ class Wheels:
             jobs = {
                 pin.name: self._claim(pin, catalog, sources.get(pin.name), builds) for pin in pins
             }
+            if arrived is not None:
+                for job in jobs.values():
+                    job.future.add_done_callback(partial(_pass_on, arrived))
             done, _ = wait([job.future for job in jobs.values()], return_when=FIRST_EXCEPTION)
             failed = next((future for future in done if future.exception()), None)
             if failed is not None:
@@ -380,6 +393,11 @@ def _job(pin: Pin, catalog: Catalog, reporter: Reporter) -> _Job:
     from concurrent.futures import Future  # imports logging
 
     return _Job(pin, catalog, Future(), Withheld(reporter))
+
+
+def _pass_on(arrived: Callable[[UnpackedWheel], None], future: Future[Fetched]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        arrived(future.result().wheel)
 
 
 def _key(pin: Pin) -> object:

@@ -185,14 +185,34 @@ class _Steps:
     def _install(self, resolution: Resolution, catalog: Catalog, observed: Observation) -> Plan:
         """Fetch, plan, carry out."""
         reporter = self.reporter
-        began = time.monotonic()
-        found = self.supply.wheels.fetch(resolution.to_install, catalog)
-        reporter.fetched(resolution.to_install, time.monotonic() - began)
+        found = self._fetch(resolution, catalog)
         plan = self._plan(resolution, found, catalog, observed)
         began = time.monotonic()
         carry_out(plan, reporter=reporter, store=self.cache.wheels)
         reporter.installed(plan, time.monotonic() - began)
         return plan
+
+    def _fetch(self, resolution: Resolution, catalog: Catalog) -> Mapping[NormalizedName, Fetched]:
+        """The wheels, and with ``--compile`` their bytecode: made while others still arrive."""
+        pins, fetch = resolution.to_install, self.supply.wheels.fetch
+        began = time.monotonic()
+        if not self.settings.value(table.COMPILE):
+            found = fetch(pins, catalog)
+            self.reporter.fetched(pins, time.monotonic() - began)
+            return found
+        from kedge.install.bytecode import Compiling
+
+        with Compiling(self.interpreter, self.cache.wheels) as compiling:
+            found = fetch(pins, catalog, arrived=compiling.add)
+            fetched = time.monotonic()
+            self.reporter.fetched(pins, fetched - began)
+            wheels = [each.wheel for each in found.values()]
+            for wheel in sorted(wheels, key=lambda wheel: wheel.manifest.size, reverse=True):
+                compiling.add(wheel)
+            for wheel, _ in compiling.finish():
+                self.reporter.compiling(wheel.manifest.name)
+        self.reporter.spent("compile", time.monotonic() - fetched)
+        return found
 
     def _plan(
         self,
