@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import pickle
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pytest
 
@@ -67,6 +67,47 @@ def test_the_signature_is_known_before_and_after_the_first_instance() -> None:
     assert str(before) == str(inspect.signature(Fresh)) == "(*, a, b=1)"
     with pytest.raises(TypeError):
         Fresh(1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ((1,), {}), ((1, 2), {}), ((), {"x": 1}), ((1,), {"y": 2, "note": "n"}),
+        ((1, 2, ["t"], "n"), {}), ((), {}), ((1,), {"x": 1}), ((1,), {"z": 1}),
+        ((1, 2, [], "", 5), {}), ((), {"y": 1}),
+    ],
+)  # fmt: skip
+def test_the_first_instances_are_made_as_the_later_ones(
+    values: tuple[object, ...], named: dict[str, object]
+) -> None:
+    """Few are made without a compiled ``__init__``; arguments and complaints are the same."""
+
+    @frozen
+    class Fresh:
+        x: int
+        y: int = 0
+        tags: list[str] = field(default_factory=list, hash=False)
+        note: str = field(default="", repr=False, compare=False)
+
+    maker: Any = Fresh
+
+    def made() -> str:
+        try:
+            one = maker(*values, **named)
+        except TypeError as exc:
+            return str(exc)
+        return f"{one} {one.note}"
+
+    outcomes = [made() for _ in range(20)]
+    assert set(outcomes) == {outcomes[0]}
+
+
+def test_each_instance_has_what_is_made_anew_for_itself_and_is_checked() -> None:
+    many = [Counter() for _ in range(20)]
+    assert len({id(each.seen) for each in many}) == 20
+    for _ in range(20):
+        with pytest.raises(ValueError, match="negative"):
+            Checked(-1)
 
 
 def test_a_frozen_value_stays_as_it_was_made() -> None:

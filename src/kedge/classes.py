@@ -2,8 +2,8 @@
 
 A command that only finds out that nothing is to be done still defines a hundred such classes.
 ``dataclasses`` costs it a fifth of its time: it imports ``inspect``, and compiles seven functions
-for each class. Here one is compiled, the ``__init__``, and not before a first instance is made:
-most of the classes that a run defines have none. What does not differ from class to class is
+for each class. Here one is compiled, the ``__init__``, and not before there are some instances: of
+the classes that a run defines most have one or none. What does not differ from class to class is
 shared. Knows nothing of kedge.
 
 To type checkers, and to ``dataclasses.fields`` and ``replace``, these classes are dataclasses.
@@ -11,7 +11,7 @@ To type checkers, and to ``dataclasses.fields`` and ``replace``, these classes a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -24,6 +24,8 @@ else:
 
 
 T = TypeVar("T")
+#: Compiling costs a tenth of a millisecond, assigning one by one three thousandths more each time.
+_FEW = 16
 _MISSING: Any = type("_Missing", (), {"__repr__": lambda self: "<made anew>"})()
 
 
@@ -137,18 +139,58 @@ def _make(
     namespace.pop("__weakref__", None)
     if "__init__" in namespace:
         return type(cls.__name__, cls.__bases__, namespace)
-    made: Any = type(cls.__name__, cls.__bases__, namespace)
+    made = type(cls.__name__, cls.__bases__, namespace)
+    _give_init(made, fields, kw_only=kw_only)
+    return made
+
+
+def _give_init(made: Any, fields: Mapping[str, _Field], *, kw_only: bool) -> None:
+    """An ``__init__`` that assigns one by one, until there are instances enough to compile it."""
+    post_init = vars(made).get("__post_init__")
+    instances = 0
 
     def compiled() -> Callable[..., None]:
         made.__init__ = _init(fields, made, kw_only=kw_only)
         return made.__init__  # type: ignore[no-any-return]
 
     def __init__(self: object, /, *values: Any, **named: Any) -> None:  # noqa: N807
-        compiled()(self, *values, **named)
+        nonlocal instances
+        instances += 1
+        if instances > _FEW or not _assign(self, fields, values, named, kw_only=kw_only):
+            compiled()(self, *values, **named)
+        elif post_init is not None:
+            post_init(self)
 
     made.__init__ = __init__
     made.__signature__ = _Signature(made, compiled)
-    return made  # type: ignore[no-any-return]
+
+
+def _assign(
+    instance: object,
+    fields: Mapping[str, _Field],
+    values: tuple[Any, ...],
+    named: dict[str, Any],
+    *,
+    kw_only: bool,
+) -> bool:
+    """What the compiled ``__init__`` does; ``False`` where that one would complain."""
+    if len(values) > (0 if kw_only else len(fields)):
+        return False
+    given = dict(zip(fields, values, strict=False))
+    if not (named.keys() <= fields.keys() and named.keys().isdisjoint(given)):
+        return False
+    given |= named
+    for name, each in fields.items():
+        if each.default_factory is not None:
+            if given.get(name, _MISSING) is _MISSING:
+                given[name] = each.default_factory()
+        elif name not in given:
+            if each.default is _MISSING:
+                return False
+            given[name] = each.default
+    for name in fields:
+        object.__setattr__(instance, name, given[name])
+    return True
 
 
 class _Signature:
@@ -167,7 +209,7 @@ class _Signature:
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
-def _init(fields: dict[str, _Field], cls: type, *, kw_only: bool) -> Callable[..., None]:
+def _init(fields: Mapping[str, _Field], cls: type, *, kw_only: bool) -> Callable[..., None]:
     """``__init__``, compiled: values are made by the ten thousand."""
     names: dict[str, Any] = {"_set": object.__setattr__, "_missing": _MISSING}
     parameters, body = [], []
