@@ -39,6 +39,17 @@ def test_a_second_environment_needs_no_file_again(
     assert another.versions() == venv.versions() == {"outer": "1.0", "inner": "2.0"}
 
 
+def test_a_file_on_this_machine_is_unpacked_once(
+    run: Run, venv: Venv, another: Venv, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = wheel("local").write(tmp_path / "wheels")
+    for environment, unpacks in ((venv, True), (another, False)):
+        assert run("install", environment, archive, "--no-index", "-vv") == 0
+        told = capsys.readouterr().err.partition("Time, summed over threads: ")[2].splitlines()[0]
+        assert ("unpack" in told) is unpacks
+    assert another.versions() == {"local": "1.0"}
+
+
 def test_the_phases_are_timed_for_whoever_asks(
     run: Run, bundle: Path, venv: Venv, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -345,10 +345,13 @@ class Wheels:
         store = self._stores.choose(lasts=archive.lasts).wheels
         filename = _file(job.pin).filename
         try:
-            with timed(self._reporter, "unpack"):
-                wheel = self._processes().unpack(
-                    store, archive.sha256, archive.path, filename=filename
-                )
+            # Of a file on this machine only its own bytes tell the digest, and so only now.
+            wheel = store.get(archive.sha256)
+            if wheel is None or wheel.manifest.filename != filename:
+                with timed(self._reporter, "unpack"):
+                    wheel = self._processes().unpack(
+                        store, archive.sha256, archive.path, filename=filename
+                    )
         except BaseException as exc:
             job.fail(exc)
         else:
