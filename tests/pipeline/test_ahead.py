@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from support.wheels import wheel
 
 APART_2 = "/files/apart-2.0-py3-none-any.whl"
 HOPELESS = "/files/hopeless-1.0-py3-none-any.whl"
+LATE = "/files/late-1.0-py3-none-any.whl"
 DEEP = "/files/deep-1.0-py3-none-any.whl"
 
 Run = Callable[..., int]
@@ -90,6 +92,17 @@ def test_what_fails_and_is_not_chosen_is_no_failure(
     assert "apart 2.0" not in cached(cache)
 
 
+def test_what_is_given_up_is_not_waited_for(
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path
+) -> None:
+    faults.always(APART_2, slow(60))
+    began = time.monotonic()
+    assert run("install", venv, "top", "--cert", bundle) == 0
+    assert APART_2 in server.paths
+    assert time.monotonic() - began < 30
+    assert "apart 2.0" not in cached(cache)
+
+
 def test_what_fails_and_is_chosen_fails_as_ever(
     run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv,
     capsys: pytest.CaptureFixture[str],
@@ -106,8 +119,29 @@ def test_files_come_while_pages_are_waited_for(
 ) -> None:
     faults.always("/files/late-1.0-py3-none-any.whl.metadata", slow(1.0))
     assert run("install", venv, "shallow", "--cert", bundle) == 0
-    assert server.paths.index(DEEP) < server.paths.index("/files/late-1.0-py3-none-any.whl")
+    assert server.paths.index(DEEP) < server.paths.index(LATE)
     assert files_fetched(server).count(DEEP) == 1
+
+
+def test_files_come_while_the_search_waits_for_a_page(
+    run: Run, server: Server, bundle: Path, venv: Venv
+) -> None:
+    """It has not come to ``deep`` then, of which only one file fits."""
+    assert run("install", venv, "shallow", "--cert", bundle) == 0
+    late = "/files/late-1.0-py3-none-any.whl.metadata"
+    assert server.paths.index(DEEP) < server.paths.index(late)
+
+
+def test_what_hash_checking_refuses_is_not_fetched(
+    run: Run, server: Server, index: SimpleIndex, bundle: Path, venv: Venv, tmp_path: Path
+) -> None:
+    shallow = next(file for file in index.files if file.name == "shallow")
+    digest = hashlib.sha256(shallow.data).hexdigest()
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"shallow==1.0 --hash=sha256:{digest}\n")
+    assert run("install", venv, "-r", requirements, "--cert", bundle) == 1
+    assert not {DEEP, LATE} & set(server.paths)
+    assert venv.versions() == {}
 
 
 def test_a_dry_run_fetches_no_file(run: Run, server: Server, bundle: Path, venv: Venv) -> None:

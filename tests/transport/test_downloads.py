@@ -390,6 +390,20 @@ class TestDisk:
         assert isinstance(caught.value.__cause__, OSError)
         assert leftovers(target) == []
 
+    def test_a_reporter_of_its_own_can_end_it(
+        self, session: Session, server: Server, target: Path
+    ) -> None:
+        class Ends(transport.TransportReporter):
+            def download_advanced(self, name: str, done: int) -> None:
+                raise KedgeError("Enough.")
+
+        with pytest.raises(KedgeError, match="Enough"):
+            session.download(f"{server.url}/x.whl", target, hashes=GOOD, reporter=Ends())
+        assert leftovers(target) == []
+        assert len(server.requests) == 1
+        session.download(f"{server.url}/x.whl", target, hashes=GOOD)
+        assert target.read_bytes() == FILE
+
     def test_an_interrupt_leaves_nothing(
         self, private_ca: Authority, server: Server, target: Path
     ) -> None:

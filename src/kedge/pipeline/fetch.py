@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from kedge.classes import frozen, mutable
 from kedge.environment.metadata import parse_metadata
-from kedge.errors import MetadataChangedError, WheelError
+from kedge.errors import KedgeError, MetadataChangedError, WheelError
 from kedge.index import IndexFile, disagreements
 from kedge.pipeline.digests import check_digests, digests_of
 from kedge.pipeline.parallel import DOWNLOADS, Lane, processors
@@ -78,14 +78,13 @@ class _Archive:
 
 @mutable
 class _Job:
-    """One wheel on its way. ``wanted`` once it was chosen, ``begun`` once a thread has it."""
+    """One wheel on its way; ``wanted`` once it was chosen."""
 
     pin: Pin
     catalog: Catalog
     future: Future[Fetched]
     told: Withheld
     wanted: bool = False
-    begun: bool = False
 
     def succeed(self, fetched: Fetched) -> None:
         self._settle(partial(self.future.set_result, fetched))
@@ -113,9 +112,11 @@ class Wheels:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._jobs: dict[object, _Job] = {}
+        self._tried: set[NormalizedName] = set()
         self._doubtful: set[NormalizedName] = set()
         self._expected: list[int] = []
         self._workers: Workers | None = None
+        self._given_up = False
         self._closed = False
 
     def __enter__(self) -> Wheels:
@@ -138,7 +139,7 @@ class Wheels:
             self._jobs.clear()
         self._downloads.close()
         self._unpacking.close()
-        if under_way:
+        if under_way or self._given_up:
             self._connection.close()
         if workers is not None:
             workers.close()
@@ -151,18 +152,28 @@ class Wheels:
         """Fetches what a resolution settles on, before it has ended."""
         return _Ahead(self, catalog)
 
+    def guess(self, pin: Pin, catalog: Catalog) -> None:
+        """As :meth:`foresee`, where the search has not come to that project yet."""
+        with self._lock:
+            if pin.name not in self._tried:
+                self._foresee(pin, catalog)
+
     def foresee(self, pin: Pin, catalog: Catalog) -> None:
         """It will probably be chosen: begin, if a digest that is beyond doubt vouches for it."""
+        with self._lock:
+            self._tried.add(pin.name)
+            self._foresee(pin, catalog)
+
+    def _foresee(self, pin: Pin, catalog: Catalog) -> None:
         file = _file(pin)
         if not file.is_wheel or file.local is not None or pin.direct is not None:
             return
         if not pin.hashes or not (pin.hashes_by_user or file.page_verified):
             return
-        with self._lock:
-            if pin.name in self._doubtful or self._is_cached(pin):
-                return
-            self._abandon(lambda job: job.pin.name == pin.name and _key(job.pin) != _key(pin))
-            self._job(pin, catalog)
+        if pin.name in self._doubtful or self._is_cached(pin):
+            return
+        self._abandon(lambda job: job.pin.name == pin.name and _key(job.pin) != _key(pin))
+        self._job(pin, catalog)
 
     def doubt(self, name: NormalizedName) -> None:
         """Versions of it were refused: it is not fetched before it is chosen."""
@@ -171,15 +182,17 @@ class Wheels:
             self._abandon(lambda job: job.pin.name == name)
 
     def settle(self, pins: Sequence[Pin]) -> None:
-        """These were chosen, and what else was foreseen is not begun any more."""
+        """These were chosen; of all else that was foreseen nothing more is fetched."""
         chosen = {_key(pin) for pin in pins if isinstance(pin.file, IndexFile)}
         with self._lock:
             self._abandon(lambda job: _key(job.pin) not in chosen)
 
     def _abandon(self, which: Callable[[_Job], bool]) -> None:
-        """Forget those that nobody has asked for; what was begun goes on. The lock is held."""
+        """End those that nobody has asked for, unless they have arrived. The lock is held."""
         for key, job in list(self._jobs.items()):
-            if not job.wanted and not job.begun and which(job):
+            if not job.wanted and not job.future.done() and which(job):
+                job.told.abandon()
+                self._given_up = True
                 del self._jobs[key]
 
     # -- what was chosen
@@ -286,6 +299,8 @@ class Wheels:
 
     def _job(self, pin: Pin, catalog: Catalog) -> _Job:
         """The download of that file, begun if it is not yet. The lock is held."""
+        if self._closed:
+            raise KedgeError("The connection is closed.")
         key = _key(pin)
         job = self._jobs.get(key)
         if job is None:
@@ -308,7 +323,6 @@ class Wheels:
         with self._lock:
             if self._jobs.get(_key(job.pin)) is not job:
                 return  # abandoned
-            job.begun = True
         try:
             self._ready_workers()
             archive = self._archive(job)
@@ -384,6 +398,9 @@ class _Ahead(Foresight):
     def __init__(self, wheels: Wheels, catalog: Catalog) -> None:
         self._wheels = wheels
         self._catalog = catalog
+
+    def guessed(self, pin: Pin) -> None:
+        self._wheels.guess(pin, self._catalog)
 
     def likely(self, pin: Pin) -> None:
         self._wheels.foresee(pin, self._catalog)

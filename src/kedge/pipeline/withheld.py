@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 
+from kedge.errors import KedgeError
 from kedge.transport import TransportReporter
 
 
 class Withheld(TransportReporter):
-    """Passes on to the reporter once it is released; warnings pass at once."""
+    """Passes on to the reporter once it is released; warnings pass at once.
+
+    Once abandoned it ends the download at its next piece.
+    """
 
     def __init__(self, reporter: TransportReporter) -> None:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._released = False
+        self._abandoned = False
         self._begun: tuple[str, int | None] | None = None
         self._done = 0
         self._finished = False
@@ -31,6 +36,10 @@ class Withheld(TransportReporter):
                 if self._finished:
                     self._reporter.download_finished(name)
 
+    def abandon(self) -> None:
+        """Nobody wants the file any more."""
+        self._abandoned = True
+
     def download_started(self, name: str, size: int | None) -> None:
         with self._lock:
             self._begun = name, size
@@ -38,6 +47,8 @@ class Withheld(TransportReporter):
                 self._reporter.download_started(name, size)
 
     def download_advanced(self, name: str, done: int) -> None:
+        if self._abandoned:
+            raise KedgeError(f"{name} is not needed after all.")
         with self._lock:
             self._done = done
             if self._released:

@@ -48,11 +48,15 @@ class ResolveReporter:
 class Foresight:
     """What the search is likely to end with, told on the way, for whoever makes use of it.
 
-    Hooks that do nothing, called from the search's thread; they must not take long.
+    Hooks that do nothing; they must not take long. What has to be there already, or is installed
+    and stays, is not told, and neither is what ``requires`` what.
     """
 
+    def guessed(self, pin: Pin) -> None:
+        """What would be chosen of that project by all that is known now. From any thread."""
+
     def likely(self, pin: Pin) -> None:
-        """This is tried, and would have to be installed (``requires`` is not known)."""
+        """The search tries it, in its own thread: more than a guess."""
 
     def doubtful(self, name: NormalizedName) -> None:
         """A version of that project was refused."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from resolvelib.resolvers import Criterion
     from resolvelib.structs import State
 
+    from kedge.index import IndexFile
     from kedge.resolve.problem import Problem, Source
 
 #: As pip: the engine's search depends on the limit (it tries its optimistic way for a tenth of
@@ -117,6 +118,8 @@ def _search(
     scout = Scout(library, threads=threads, prefers_installed=provider.prefers_installed)
     universe.upcoming = scout.fetch
     universe.announced = scout.announce
+    if not problem.checks_hashes:  # then only the search knows what will be refused
+        scout.guessed = teller.guess
     journal = teller.journal
     engine = Engine(provider, teller)
     scout.begin(roots)
@@ -163,6 +166,12 @@ class _Teller(BaseReporter[Demand, Candidate, str]):
         # Where there are extras, their base is pinned as well.
         if isinstance(candidate, FileCandidate):
             self._foresee(candidate)
+
+    def guess(self, file: IndexFile) -> None:
+        """From a thread that looks ahead."""
+        pin = self._pin(FileCandidate(file))
+        if not pin.kept:
+            self._foresight.guessed(pin)
 
     def _foresee(self, candidate: FileCandidate) -> None:
         if self._foreseen.get(candidate.name) is not candidate:

@@ -39,6 +39,8 @@ class Scout:
         self, library: Library, *, threads: int, prefers_installed: Callable[[str], bool]
     ) -> None:
         self._library = library
+        #: Called with what would be chosen of a project by all that is demanded of it so far.
+        self.guessed: Callable[[IndexFile], None] = lambda file: None
         self._limit = threads
         self._prefers_installed = prefers_installed
         self._lock = threading.Lock()
@@ -109,9 +111,12 @@ class Scout:
             return
         # Demands of candidates that were given up may leave nothing: then the last one counts.
         last = self._library.wanted(name, [*self._asked.get(name, ()), *specifiers[-1:]])
-        file = self._library.likeliest(name, wanted) or self._library.likeliest(name, last)
+        fitting = self._library.likeliest(name, wanted)
+        file = fitting or self._library.likeliest(name, last)
         metadata = self._read(file) if file is not None else None
         if file is not None and metadata is not None:
+            if file is fitting:
+                self.guessed(file)
             self._walk(file.url, metadata, all_extras)
 
     def _walk(self, place: object, metadata: CoreMetadata, all_extras: list[Extras]) -> None:

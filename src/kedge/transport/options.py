@@ -57,7 +57,10 @@ class TransportReporter:
         """The body of ``name`` begins to arrive; ``size`` in bytes where it is known."""
 
     def download_advanced(self, name: str, done: int) -> None:
-        """``done`` bytes in all have arrived (fewer than before after a restart)."""
+        """``done`` bytes in all have arrived (fewer than before after a restart).
+
+        A :class:`~kedge.errors.KedgeError` raised here ends the download.
+        """
 
     def download_finished(self, name: str) -> None:
         """The file is complete and checked, or the download was given up."""
