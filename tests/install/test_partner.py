@@ -111,7 +111,7 @@ def test_damage_is_noticed_in_what_the_partner_links(stand: Stand, answers: list
     with pytest.raises(DamagedEntryError) as caught:
         stand.install(*additions)
     assert caught.value.sha256 == additions[-1].wheel.sha256
-    assert sum(answers) == 1
+    assert answers[0] == 1
     assert stand.snapshot() == before
 
 
