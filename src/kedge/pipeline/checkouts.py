@@ -9,7 +9,6 @@ decide about (``--exists-action``).
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -122,6 +121,8 @@ class Checkouts:
                 return self._programs().as_it_is(repository, folder)
             case "w":
                 self._reporter.warn(f"{folder} is removed, to be checked out anew.")
+                import shutil  # with its compressors, 4 ms that most commands do not need
+
                 shutil.rmtree(folder)
             case "b":
                 kept = _unused(folder)
