@@ -115,6 +115,16 @@ def test_json_names_the_anchor_by_its_fingerprint(clinic: Clinic, private_ca: Au
     assert report["trusted"][0]["setting"] == "PIP_CERT in the environment"
 
 
+def test_what_is_told_of_a_peer_hangs_below_its_address(clinic: Clinic) -> None:
+    server = clinic.index()
+    outcome = clinic("-i", f"{server.url}/simple", COLUMNS="50").succeeded()
+    found = outcome.stdout.splitlines()
+    at = next(number for number, row in enumerate(found) if server.url in row)
+    following = found[at + 1 : at + 4]
+    assert "(-i on the command line)" in following[0]
+    assert {len(row) - len(row.lstrip()) for row in following} == {found[at].index(server.url)}
+
+
 def test_json_is_json_whatever_the_terminal_takes(clinic: Clinic, tmp_path: Path) -> None:
     named = pki.authority("Gesellschaft für “Vertrauen”")
     file = named.write_pem(tmp_path / "named.pem")

@@ -140,6 +140,13 @@ def test_what_is_no_sound_answer(words: bytes, opened: Opener) -> None:
         assert caught.value.hop is Hop.SERVER
 
 
+def test_a_length_that_is_no_number_is_none(opened: Opener) -> None:
+    """Python converts no more than 4,300 digits. What comes until the end is the body, then."""
+    words = b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nall of it"
+    with RawServer(saying(words)) as server, opened() as session:
+        assert session.get(f"http://127.0.0.1:{server.port}/").body == b"all of it"
+
+
 # --------------------------------------------------------------------------------------------
 # Redirects
 

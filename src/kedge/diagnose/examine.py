@@ -78,12 +78,6 @@ class Examination:
             return evidence.capture.failure is None and not self.findings
         return decided is not None and decided.passed and not self.findings
 
-    @property
-    def neighbour(self) -> Neighbour | None:
-        """This host and the issuer of its chain, for the examination of other hosts."""
-        top = self.evidence.chain.top
-        return Neighbour(host=self.evidence.host, issuer=top.issuer) if top else None
-
 
 def examine(
     url: str,

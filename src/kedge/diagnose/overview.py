@@ -94,7 +94,7 @@ def summary(peer: Peer) -> str:
 
 
 def _peer(peer: Peer) -> Iterator[Line]:
-    yield Line(f"{peer.part.value:<11}{peer.url} ({peer.because})", f"{state(peer):<6}")
+    yield Line(f"{peer.url} ({peer.because})", f"{state(peer):<6}{peer.part.value:<11}")
     told = summary(peer)
     if told:
         yield Line(told, indent=_MARGIN)

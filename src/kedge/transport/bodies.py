@@ -94,7 +94,7 @@ def _unpacker(data: bytes) -> zlib._Decompress:
 def content_length(answer: Answer) -> int | None:
     """The size of the body as it is sent, where the server states it."""
     text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def lacks_end(answer: Answer) -> bool:
