@@ -180,6 +180,16 @@ def test_without_an_interpreter_to_start(
         assert _run(workers, store, SMALL, tmp_path)
 
 
+def test_no_more_are_begun_than_there_is_work_for() -> None:
+    with Workers(3) as workers:
+        for number, running in ((1, 1), (1, 1), (2, 2), (9, 3)):
+            workers.begin(number)
+            assert len(_pids(workers)) == running
+    assert _pids(workers) == []
+    workers.begin()
+    assert _pids(workers) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 class TestEnding:
     def test_a_process_that_was_killed_before(self, store: WheelStore, tmp_path: Path) -> None:

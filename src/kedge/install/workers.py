@@ -38,24 +38,21 @@ class Workers:
         self._lock = threading.Lock()
         self._all: list[subprocess.Popen[bytes]] = []
         self._idle: list[subprocess.Popen[bytes]] = []
+        self._begun = 0
         self._closed = False
 
-    @property
-    def begun(self) -> bool:
-        return bool(self._all)
-
-    def begin(self) -> None:
-        """Start those that do not run yet, without waiting for them."""
+    def begin(self, number: int | None = None) -> None:
+        """Have so many running, or all, without waiting for them; one that ended stays away."""
+        wanted = self._number if number is None else min(number, self._number)
         with self._lock:
-            if self.begun or self._closed or not _can_begin():
-                return
-            try:
-                for _ in range(self._number):
+            while self._begun < wanted and not self._closed and _can_begin():
+                self._begun += 1
+                try:
                     process = _start()
-                    self._all.append(process)
-                    self._idle.append(process)
-            except OSError:
-                pass  # no more processes to be had: those that there are will do, or none
+                except OSError:  # there are no more to be had
+                    continue
+                self._all.append(process)
+                self._idle.append(process)
 
     def unpack(
         self, store: WheelStore, sha256: str, archive: Path, *, filename: str

@@ -50,8 +50,9 @@ _BUILDS = min(8, max(2, (os.cpu_count() or 1) // 2))
 #: Bytes of archives that have arrived and wait to be unpacked, at most (and one more).
 _ROOM = 256 << 20
 
-#: So many bytes of archives are worth the start of processes that unpack them.
-_WORTH_PROCESSES = 4 << 20
+#: Processes that unpack, at most; so many bytes of archives are worth the start of each.
+_PROCESSES = min(8, processors())
+_WORTH_A_PROCESS = 4 << 20
 
 
 @frozen
@@ -108,7 +109,7 @@ class Wheels:
         self._stores = stores
         self._building = threading.BoundedSemaphore(_BUILDS)
         self._downloads = Lane(DOWNLOADS, "kedge-fetch")
-        self._unpacking = Lane(processors(), "kedge-unpack", room=_ROOM)
+        self._unpacking = Lane(_PROCESSES, "kedge-unpack", room=_ROOM)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._jobs: dict[object, _Job] = {}
@@ -381,17 +382,17 @@ class Wheels:
 
         with self._lock:
             if self._workers is None:
-                self._workers = Workers(processors())
+                self._workers = Workers(_PROCESSES)
                 if self._closed:
                     self._workers.close()
             return self._workers
 
     def _ready_workers(self) -> None:
-        """Begin them as soon as there is enough for several to do."""
+        """Begin as many as there is work for; one wheel alone is none for another process."""
         with self._lock:
-            worth = len(self._expected) > 1 and sum(self._expected) > _WORTH_PROCESSES
+            worth = sum(self._expected) // _WORTH_A_PROCESS if len(self._expected) > 1 else 0
         if worth:
-            self._processes().begin()
+            self._processes().begin(worth)
 
 
 class _Ahead(Foresight):
