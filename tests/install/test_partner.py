@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import sys
 import time
 from pathlib import Path
@@ -115,10 +114,15 @@ def test_damage_is_noticed_in_what_the_partner_links(stand: Stand, answers: list
     assert stand.snapshot() == before
 
 
-def test_two_that_bring_the_same_file_are_for_one_process(stand: Stand, answers: list[int]) -> None:
-    both = [wheel(name, files={"shared.py": f"who = {name!r}\n"}) for name in ("one", "two")]
+@pytest.mark.parametrize("way", ["files", "data"])
+def test_two_that_bring_the_same_file_are_for_one_process(
+    stand: Stand, answers: list[int], way: str
+) -> None:
+    one = wheel("one", files={"shared.py": "who = 'one'\n"})
+    path = {"files": "shared.py", "data": "purelib/shared.py"}[way]
+    two = wheel("two", **{way: {path: "who = 'two'\n"}})  # type: ignore[arg-type]
     told = Told()
-    stand.install(*_wheels(), *both, reporter=told)
+    stand.install(*_wheels(), one, two, reporter=told)
     assert answers == []
     assert told.all("contested") == [(str(stand.venv.site / "shared.py"), "two")]
 
@@ -158,6 +162,8 @@ def test_the_lock_is_held_until_the_partner_has_ended(
 
         partner.Partner._ask = kill_when_asked  # type: ignore[method-assign, assignment]
         stand.install(*_wheels())
+
+    import fcntl
 
     before = stand.snapshot()
     assert forked(install_and_die, at=sys.maxsize, do=kill).killed

@@ -12,7 +12,7 @@ import os
 import stat
 import sysconfig
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -170,8 +170,9 @@ class Staging:
         number = sum(len(part.rows) for part in every)
         if number < partner.WORTH_IT:
             return None
-        paths = {row[0] for part in every for row in part.rows}
-        if len(paths) < number:
+        paths = [row[0] for part in every for row in part.rows]
+        paths += [path for addition, _ in waiting for path in self._also_there(addition)]
+        if len(set(paths)) < len(paths):
             return None
         for place in {part.destination for part in every}:
             self.make(place)
@@ -181,6 +182,17 @@ class Staging:
             return Partner(waiting, modes=modes, lock=self._lock)
         except OSError:  # no process to be had
             return None
+
+    def _also_there(self, addition: Addition) -> Iterator[str]:
+        """What comes to the folder of modules by way of a ``.data`` folder."""
+        wheel = self._wheel(addition)
+        library = f"{wheel.library}/"
+        for entry in addition.wheel.manifest.others:
+            top, _, inside = entry.path.partition("/")
+            key, _, rest = inside.partition("/")
+            final = f"{wheel.roots.get(key)}/{rest}"
+            if top.endswith(".data") and final.startswith(library):
+                yield final[len(library) :]
 
     # What the parts of one wheel need of the whole
 
@@ -264,7 +276,7 @@ class _StagedWheel:
         self._addition = addition
         self._manifest = addition.wheel.manifest
         self._tree = os.fspath(addition.wheel.tree)
-        self._roots = roots
+        self.roots = roots
         self.library = roots["purelib" if self._manifest.root_is_purelib else "platlib"]
         # Of RECORD, by path, beyond those made ready: a later file replaces an earlier.
         self._lines: dict[str, str] = {}
@@ -290,13 +302,13 @@ class _StagedWheel:
                     self._write_script(rest, entry)
         for (top, key), entries in found.items():
             source = f"{self._tree}/{top}/{key}"
-            prefix = self._prefix(self._roots[key])
+            prefix = self._prefix(self.roots[key])
             for entry in entries:
                 recorded = prefix + entry.path
                 self._lines[recorded] = record_line(recorded, entry.digest, entry.size)
-            ready, place = made_ready(entries), self._staging.place(self._roots[key])
+            ready, place = made_ready(entries), self._staging.place(self.roots[key])
             part = Part(source, place, ready.folders, ready.rows)
-            self._staging.link(self._addition.wheel.sha256, self._roots[key], part)
+            self._staging.link(self._addition.wheel.sha256, self.roots[key], part)
 
     def _prefix(self, root: str) -> str:
         """What RECORD puts before paths below a root: paths count from the modules' folder."""
@@ -324,7 +336,7 @@ class _StagedWheel:
             executable=os.fspath(interpreter.executable),
             windows=os.name == "nt",
         )
-        self._write(self._roots["scripts"], path, data, executable=True)
+        self._write(self.roots["scripts"], path, data, executable=True)
 
     def _write_programs(self, programs: tuple[EntryPoint, ...]) -> None:
         if not programs:
@@ -338,7 +350,7 @@ class _StagedWheel:
             )
             named[name] = data
         for name, data in named.items():
-            self._write(self._roots["scripts"], name, data, executable=True)
+            self._write(self.roots["scripts"], name, data, executable=True)
 
     # The rest
 
