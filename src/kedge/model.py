@@ -188,6 +188,16 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
+def whole_number(text: str) -> int | None:
+    """The number that somebody else's digits are; ``None`` for anything else, and for more digits
+    than anything counts: beyond 4,300 of them ``int`` fails.
+
+    >>> whole_number("17"), whole_number("-1"), whole_number("9" * 5000)
+    (17, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
 # Parameters that let whoever has the URL in: tokens of indexes and repositories, signatures of
 # storage services (S3's, Google's, Azure's). By the end of their names, letters and digits alone.
 _SECRET_PARAMETERS = re.compile(

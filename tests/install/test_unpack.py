@@ -238,6 +238,7 @@ def test_a_file_that_is_not_what_record_says(tmp_path: Path) -> None:
     [
         pytest.param(lambda p, d, s: (p, d, "1"), "demo/__init__.py", id="another size"),
         pytest.param(lambda p, d, s: (p, d, "many"), "'many'", id="a size that is none"),
+        pytest.param(lambda p, d, s: (p, d, "9" * 5000), "no number", id="an endless size"),
         pytest.param(lambda p, d, s: (p, "md5=" + "0" * 22, s), "demo/__init__.py", id="wrong md5"),
         pytest.param(lambda p, d, s: (p + "x", d, s), "demo/__init__.pyx", id="absent"),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kedge.cache import open_cache
-from support.indexes import JSON_TYPE, SimpleIndex
+from support.indexes import HTML_TYPE, JSON_TYPE, SimpleIndex
 from support.servers import Request, Response, Server
 from support.venvs import Kedge, Outcome, Venv
 from support.wheels import wheel
@@ -172,6 +172,22 @@ class TestHostilePages:
         index.pages["inner"] = Response(body=b"[" * 200_000, headers={"Content-Type": JSON_TYPE})
         assert run("install", venv, "inner", "--cert", bundle) == 1
         assert "not-an-index" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("style", ["json", "html"])
+    def test_an_endless_version_of_the_page(
+        self, run: Run, index: SimpleIndex, bundle: Path, venv: Venv, style: str
+    ) -> None:
+        stated = f"1.{'9' * 5000}"
+        url = "/files/inner-2.0-py3-none-any.whl"
+        files = [{"filename": url.rpartition("/")[2], "url": url, "hashes": {}}]
+        body, kind = json.dumps({"meta": {"api-version": stated}, "files": files}), JSON_TYPE
+        if style == "html":
+            meta = f'<meta name="pypi:repository-version" content="{stated}">'
+            body, kind = f'{meta}<a href="{url}">inner</a>', HTML_TYPE
+        headers = {"Content-Type": kind, "Cache-Control": "max-age=60", "Age": "9" * 5000}
+        index.pages["inner"] = Response(body=body.encode(), headers=headers)
+        assert run("install", venv, "inner", "--cert", bundle) == 0
+        assert venv.versions() == {"inner": "2.0"}
 
     def test_a_reason_passes_for_nothing_else(
         self,

@@ -20,7 +20,7 @@ from kedge.errors import HttpStatusError, PageError
 from kedge.index import kept
 from kedge.index.kept import Links
 from kedge.index.pages import ACCEPT, Page, read_html, read_page
-from kedge.model import Hashes, redact_url, strip_secrets
+from kedge.model import Hashes, redact_url, strip_secrets, whole_number
 
 _ABSENT = {404, 410}
 
@@ -235,8 +235,7 @@ class PageFetcher:
         age = re.search(r"\bmax-age\s*=\s*\"?(\d{1,9})", control)
         if age is None or re.search(r"\bno-cache\b|\bno-store\b", control):
             return 0.0
-        lived = headers.get("Age", "0").strip()
-        left = int(age.group(1)) - (int(lived) if lived.isdecimal() else 0)
+        left = int(age.group(1)) - (whole_number(headers.get("Age", "0").strip()) or 0)
         return self._clock() + left if left > 0 else 0.0
 
 

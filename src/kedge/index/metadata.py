@@ -30,7 +30,7 @@ from kedge.errors import (
 )
 from kedge.index.fetch import Downloaded, Fetcher, Ranged
 from kedge.index.files import IndexFile
-from kedge.model import STRONG_HASHES, Hashes, redact_url
+from kedge.model import STRONG_HASHES, Hashes, redact_url, whole_number
 
 if TYPE_CHECKING:
     import zipfile
@@ -232,8 +232,8 @@ def is_static(metadata: CoreMetadata) -> bool:
     >>> is_static(parse_metadata(b"Metadata-Version: 2.2\\nName: a\\nVersion: 1\\n", where=""))
     True
     """
-    major, _, minor = (metadata.metadata_version or "").partition(".")
-    if not (major.isdecimal() and minor.isdecimal()) or (int(major), int(minor)) < (2, 2):
+    major, minor = map(whole_number, (metadata.metadata_version or "").partition(".")[::2])
+    if major is None or minor is None or (major, minor) < (2, 2):
         return False
     dynamic = {field.strip().lower() for field in metadata.dynamic}
     return not dynamic & {"requires-dist", "requires-python", "provides-extra"}

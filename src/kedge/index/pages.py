@@ -14,7 +14,7 @@ from kedge.errors import NotAnIndexError, PageError
 from kedge.index.files import SDIST_EXTENSIONS
 from kedge.index.links import Link
 from kedge.index.simple_json import NotSimpleJsonError, parse_json
-from kedge.model import redact_url
+from kedge.model import redact_url, whole_number
 
 if TYPE_CHECKING:
     from kedge.index.simple_html import HtmlPage
@@ -108,17 +108,17 @@ def check_version(stated: str | None, url: str) -> str:
     >>> check_version("1.1", "https://example.org/simple/spam/")
     ''
     """
-    major, _, minor = (stated or "1.0").partition(".")
-    if not (major.isdecimal() and minor.isdecimal()):
+    major, minor = map(whole_number, (stated or "1.0").partition(".")[::2])
+    if major is None or minor is None:
         return ""
-    if int(major) != API_VERSION[0]:
+    if major != API_VERSION[0]:
         raise PageError(
             f"{redact_url(url)} is of version {stated} of the index API, of which kedge knows "
             f"{API_VERSION[0]} only.",
             url=url,
             hint="A newer kedge may know it.",
         )
-    if int(minor) > API_VERSION[1]:
+    if minor > API_VERSION[1]:
         known = ".".join(str(part) for part in API_VERSION)
         return f"{redact_url(url)} is of version {stated} of the index API; kedge knows {known}."
     return ""

@@ -14,7 +14,7 @@ import json
 import re
 
 from kedge.classes import frozen
-from kedge.model import DirectUrl
+from kedge.model import DirectUrl, whole_number
 
 #: Signatures of RECORD; they cannot be listed in it with a digest.
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")
@@ -76,7 +76,7 @@ def parse_wheel_record(data: bytes) -> tuple[dict[str, Listed], list[str]]:
 def _listed(path: str, row: list[str]) -> tuple[Listed, str | None]:
     stated = row[1] if len(row) > 1 else ""
     size_text = row[2].strip() if len(row) > 2 else ""
-    size = int(size_text) if size_text.isdecimal() else None
+    size = whole_number(size_text)
     problem = None
     if size_text and size is None:
         problem = f"RECORD states a size of {path} that is no number: {size_text!r}"

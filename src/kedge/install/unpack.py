@@ -358,7 +358,7 @@ class _Unpacking:
         if "WHEEL" not in self._looked_at:
             return
         text = fields.get("wheel-version", [""])[0]
-        match = re.match(r"(\d+)(\.\d+)*$", text)
+        match = re.match(r"(\d{1,9})(\.\d+)*$", text)
         if match is None:
             self._problems.append(f"its WHEEL states no valid Wheel-Version ({text!r})")
         elif int(match[1]) > 1:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from kedge.errors import TransportError
-from kedge.model import redact_url
+from kedge.model import redact_url, whole_number
 from kedge.transport.exchange import Answer
 from kedge.transport.failures import cut_short
 
@@ -93,8 +93,7 @@ def _unpacker(data: bytes) -> zlib._Decompress:
 
 def content_length(answer: Answer) -> int | None:
     """The size of the body as it is sent, where the server states it."""
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    return whole_number(answer.headers.get("Content-Length", ""))
 
 
 def lacks_end(answer: Answer) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 CHUNK = 128 * 1024
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
 
 def download(
