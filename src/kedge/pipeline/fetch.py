@@ -1,8 +1,8 @@
 """The wheels of a resolution into the cache: found there, copied, downloaded, or built.
 
 Downloads run in threads, which wait for the network; what arrives is unpacked in processes, or
-here if it is little. Both begin while versions are still being chosen, with what the search has
-settled on; what is not chosen in the end was fetched in vain, and stays in the cache.
+here if it is little. Both begin while versions are still being chosen, with what is likely to be;
+what is not chosen in the end is given up, or stays in the cache if it has arrived.
 
 Nothing here touches the environment. What may be kept for good is decided in
 :mod:`kedge.pipeline.stores` and below: what nothing trusted vouches for goes with this run.
