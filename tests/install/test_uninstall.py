@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kedge.environment.installed import installed
+from kedge.environment.listing import is_local
 from kedge.errors import InstallError
 from kedge.install import Plan, carry_out
 from support.installing import Stand, Told
@@ -90,6 +91,22 @@ def test_what_makes_it_an_environment_belongs_to_no_distribution(stand: Stand) -
     assert gone
     assert all("demo" in path for path in gone)
     assert stand.venv.run("-c", "print(1)") == "1\n"
+
+
+def test_a_folder_of_packages_that_is_a_link(stand: Stand, tmp_path: Path) -> None:
+    """An upgrade put the new files there and left the old ones: two versions at once."""
+    elsewhere = tmp_path / "elsewhere"
+    stand.venv.site.rename(elsewhere)
+    stand.venv.site.symlink_to(elsewhere)
+    stand.install(wheel("demo", files={"demo/old.py": ""}))
+    (old,) = stand.installed().values()
+    assert is_local(old, stand.interpreter)
+    stand.install(wheel("demo", "2.0"))
+    assert stand.venv.versions() == {"demo": "2.0"}
+    assert len(list(elsewhere.glob("*.dist-info"))) == 1
+    assert not (elsewhere / "demo" / "old.py").exists()
+    _uninstall(stand, "demo")
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_link_is_removed_and_not_what_it_points_to(stand: Stand, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from kedge.environment.freeze import STANDARD_LIBRARY, pinned
 from kedge.environment.installed import InstalledDistribution
 from kedge.environment.interpreter import Interpreter
 from kedge.environment.metadata import normalized
+from kedge.environment.scheme import scheme_for
 from kedge.errors import KedgeError
 
 if TYPE_CHECKING:
@@ -69,8 +70,12 @@ def select(
 
 
 def is_local(distribution: InstalledDistribution, interpreter: Interpreter) -> bool:
-    """Whether it lies in the virtual environment; outside of one everything is local."""
-    return not interpreter.is_venv or _below(distribution, interpreter.prefix)
+    """Whether it lies in the virtual environment; outside of one everything is local.
+
+    The environment's folder of packages may be a link to elsewhere: an install puts them there.
+    """
+    own = (interpreter.prefix, *scheme_for(interpreter).libraries)
+    return not interpreter.is_venv or any(_below(distribution, folder) for folder in own)
 
 
 def is_users(distribution: InstalledDistribution, interpreter: Interpreter) -> bool:

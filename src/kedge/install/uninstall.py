@@ -43,10 +43,13 @@ class Bounds:
 
 
 def bounds_of(interpreter: Interpreter, scheme: Scheme) -> Bounds:
-    """The bounds of an environment. Those of a virtual environment are the environment."""
+    """The bounds of an environment.
+
+    Those of a virtual environment are the environment, and where a link has its packages.
+    """
     prefix = files.real(interpreter.prefix)
     schemes = [scheme, scheme_for(interpreter)]
-    roots = [prefix]
+    roots = [prefix, *map(files.real, scheme_for(interpreter).libraries)]
     if not interpreter.is_venv:
         if interpreter.user_site is not None and "user" in interpreter.schemes:
             schemes.append(scheme_for(interpreter, user=True))
