@@ -113,6 +113,8 @@ class Wheels:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._jobs: dict[object, _Job] = {}
+        #: What was foreseen last of each project, by the key of its job.
+        self._foreseen: dict[NormalizedName, object] = {}
         self._tried: set[NormalizedName] = set()
         self._doubtful: set[NormalizedName] = set()
         self._expected: list[int] = []
@@ -166,35 +168,41 @@ class Wheels:
             self._foresee(pin, catalog)
 
     def _foresee(self, pin: Pin, catalog: Catalog) -> None:
-        file = _file(pin)
+        file, key = _file(pin), _key(pin)
+        before = self._foreseen.get(pin.name)
+        if key == before or pin.name in self._doubtful:
+            return
         if not file.is_wheel or file.local is not None or pin.direct is not None:
             return
         if not pin.hashes or not (pin.hashes_by_user or file.page_verified):
             return
-        if pin.name in self._doubtful or self._is_cached(pin):
-            return
-        self._abandon(lambda job: job.pin.name == pin.name and _key(job.pin) != _key(pin))
-        self._job(pin, catalog)
+        self._abandon(before)
+        self._foreseen[pin.name] = key
+        if not self._is_cached(pin):
+            self._job(pin, catalog)
 
     def doubt(self, name: NormalizedName) -> None:
         """Versions of it were refused: it is not fetched before it is chosen."""
         with self._lock:
             self._doubtful.add(name)
-            self._abandon(lambda job: job.pin.name == name)
+            self._abandon(self._foreseen.pop(name, None))
 
     def settle(self, pins: Sequence[Pin]) -> None:
         """These were chosen; of all else that was foreseen nothing more is fetched."""
         chosen = {_key(pin) for pin in pins if isinstance(pin.file, IndexFile)}
         with self._lock:
-            self._abandon(lambda job: _key(job.pin) not in chosen)
+            for key in self._foreseen.values():
+                if key not in chosen:
+                    self._abandon(key)
+            self._foreseen.clear()
 
-    def _abandon(self, which: Callable[[_Job], bool]) -> None:
-        """End those that nobody has asked for, unless they have arrived. The lock is held."""
-        for key, job in list(self._jobs.items()):
-            if not job.wanted and not job.future.done() and which(job):
-                job.told.abandon()
-                self._given_up = True
-                del self._jobs[key]
+    def _abandon(self, key: object) -> None:
+        """End it, unless somebody has asked for it or it has arrived. The lock is held."""
+        job = self._jobs.get(key)
+        if job is not None and not job.wanted and not job.future.done():
+            job.told.abandon()
+            self._given_up = True
+            del self._jobs[key]
 
     # -- what was chosen
 

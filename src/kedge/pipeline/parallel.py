@@ -59,7 +59,9 @@ class Lane:
         self._limit = threads
         self._name = name
         self._room = room
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)  # work for a thread that has none
+        self._less = threading.Condition(self._lock)  # room for more
         self._waiting: list[tuple[int, int, Callable[[], object]]] = []
         self._order = itertools.count()
         self._threads: list[threading.Thread] = []
@@ -69,9 +71,9 @@ class Lane:
 
     def put(self, weight: int, work: Callable[[], object]) -> None:
         """Have it done; when the lane is closed it is not."""
-        with self._changed:
+        with self._lock:
             while self._room is not None and self._load > self._room and not self._closed:
-                self._changed.wait()
+                self._less.wait()
             if self._closed:
                 return
             self._load += weight
@@ -81,14 +83,15 @@ class Lane:
                 thread = threading.Thread(target=self._work, name=name, daemon=True)
                 self._threads.append(thread)
                 thread.start()
-            self._changed.notify_all()
+            self._more.notify()
 
     def close(self) -> None:
         """Begin nothing more."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._waiting.clear()
-            self._changed.notify_all()
+            self._more.notify_all()
+            self._less.notify_all()
 
     def join(self) -> None:
         """Wait until what was begun is done; to be closed before."""
@@ -97,14 +100,15 @@ class Lane:
 
     def _work(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 self._idle += 1
                 while not self._waiting and not self._closed:
-                    self._changed.wait()
+                    self._more.wait()
                 self._idle -= 1
                 if not self._waiting:
                     return
-                weight, _, work = heapq.heappop(self._waiting)
-                self._load += weight
-                self._changed.notify_all()
+                negative, _, work = heapq.heappop(self._waiting)
+                self._load += negative
+                if self._room is not None:
+                    self._less.notify_all()
             work()

@@ -64,6 +64,10 @@ class BuildWantedError(Exception):
         self.error = error
 
 
+#: Demands that name their one candidate.
+_BY_NAME = (ExplicitDemand, PythonDemand)
+
+
 class Universe:
     """Everything that could be chosen in one resolution."""
 
@@ -202,7 +206,7 @@ class Universe:
     ) -> Iterator[Candidate]:
         """The candidates that are demanded by name and no other."""
         for demand in demands:
-            if isinstance(demand, ExplicitDemand | PythonDemand) and demand.candidate is not None:
+            if isinstance(demand, _BY_NAME) and demand.candidate is not None:
                 yield demand.candidate
         for demand in of_base:
             if isinstance(demand, ExplicitDemand) and isinstance(demand.candidate, Base):
