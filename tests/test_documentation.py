@@ -20,7 +20,10 @@ from support import surroundings
 
 DOCS = Path(__file__).parent.parent / "docs"
 CAUSES = DOCS / "causes"
-pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="not here: the documentation")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not DOCS.is_dir(), reason="not here: the documentation"),
+]
 
 every_cause = pytest.mark.parametrize(
     "cause", [pytest.param(each, id=each.value) for each in Cause]

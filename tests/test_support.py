@@ -51,6 +51,8 @@ from support.wheels import (
     without_member,
 )
 
+pytestmark = pytest.mark.once
+
 
 class TestSurroundings:
     def test_the_process_holds_no_setting_of_the_machine(self) -> None:

@@ -28,6 +28,8 @@ from support import pki
 from support.chromium import Browser
 from support.surroundings import tool
 
+pytestmark = pytest.mark.once
+
 HOSTILE = "</title></style><script>document.title='owned'</script><img src=x onerror=1>\"'&"
 
 

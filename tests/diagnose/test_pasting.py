@@ -33,6 +33,8 @@ from support.servers import Handler, Request, Response, Server
 from support.venvs import versions_in, with_private_certifi
 from support.wheels import wheel
 
+pytestmark = pytest.mark.once
+
 
 @dataclass
 class Desk:

@@ -18,6 +18,8 @@ from support.servers import Server, compressed, redirect, tree, with_basic_auth
 from support.venvs import Kedge, Venv
 from support.wheels import wheel
 
+pytestmark = pytest.mark.once
+
 ARTIFACTS = (
     wheel("apple", "1.0"),
     wheel("apple", "2.0", requires=["Mixed.Case_Name>=1"]),

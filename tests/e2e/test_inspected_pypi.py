@@ -20,7 +20,7 @@ from support.proxies import Interceptor, mitmproxy
 from support.surroundings import PublicIndex
 from support.venvs import Kedge, Outcome, Venv
 
-pytestmark = [pytest.mark.pypi, pytest.mark.tool("mitmdump")]
+pytestmark = [pytest.mark.once, pytest.mark.pypi, pytest.mark.tool("mitmdump")]
 
 WANTED = "six==1.16.0"
 INSTALLED = {"six": "1.16.0"}

@@ -24,7 +24,10 @@ from support.transcript import World
 from support.venvs import Kedge, Outcome, Venv
 from support.wheels import Artifact, wheel
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs 127.0.0.2 and 127.0.0.3")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs 127.0.0.2 and 127.0.0.3"),
+]
 
 APPLE = wheel("apple", "1.0", requires=["banana"])
 BANANA = wheel("banana", "1.0")
