@@ -68,6 +68,8 @@ CASES = (
     ),
     Case("nothing to do", fresh_environment=False, goals=(Goal(PIP_PLAIN, 0.4),)),
     Case("resolve only, warm", dry_run=True, goals=(Goal(PIP_PLAIN, 0.1),)),
+    # Nothing that was asked before: what a tool keeps of an answer is of no use.
+    Case("resolve only, another question", SET[:-1], dry_run=True, goals=(Goal(PIP_PLAIN, 0.1),)),
     Case("the set, cold, slow link", fresh_cache=True, slow=True, goals=(Goal(UV, 1.15),)),
     Case("the set, warm, slow link", slow=True, goals=(Goal(UV, 2.0),)),
     Case("one 222 MB wheel, cold", (LARGE,), fresh_cache=True, goals=(Goal(UV, 1.3),)),
