@@ -137,10 +137,9 @@ def _make(
         namespace["__slots__"] = tuple(fields)
     namespace.pop("__dict__", None)
     namespace.pop("__weakref__", None)
-    if "__init__" in namespace:
-        return type(cls.__name__, cls.__bases__, namespace)
     made = type(cls.__name__, cls.__bases__, namespace)
-    _give_init(made, fields, kw_only=kw_only)
+    if "__init__" not in namespace:
+        _give_init(made, fields, kw_only=kw_only)
     return made
 
 

@@ -188,6 +188,10 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
+#: Python converts no more than 4,300 digits, and packaging does it late: to compare versions.
+ENDLESS_NUMBER = re.compile(r"\d{1000}")
+
+
 def whole_number(text: str) -> int | None:
     """The number that somebody else's digits are; ``None`` for anything else, and for more digits
     than anything counts: beyond 4,300 of them ``int`` fails.
@@ -198,17 +202,25 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-# Parameters that let whoever has the URL in: tokens of indexes and repositories, signatures of
+# Names of what lets in whoever has it: tokens of indexes and repositories, signatures of
 # storage services (S3's, Google's, Azure's). By the end of their names, letters and digits alone.
-_SECRET_PARAMETERS = re.compile(
+_SECRET_NAMES = re.compile(
     r"auth|jwt|pwd|sig|(.*)(token|password|passwd|passphrase|secret|signature|credential|apikey"
     r"|accesskey|accesskeyid|privatekey)"
 )
 
 
+def names_secret(name: str) -> bool:
+    """Whether a setting or a URL's parameter of that name holds a secret.
+
+    >>> names_secret("client-cert-passphrase"), names_secret("page")
+    (True, False)
+    """
+    return _SECRET_NAMES.fullmatch(re.sub(r"[^a-z0-9]", "", name.lower())) is not None
+
+
 def _is_secret(parameter: str) -> bool:
-    name = re.sub(r"[^a-z0-9]", "", unquote(parameter.partition("=")[0]).lower())
-    return _SECRET_PARAMETERS.fullmatch(name) is not None
+    return names_secret(unquote(parameter.partition("=")[0]))
 
 
 def redact_url(url: str) -> str:

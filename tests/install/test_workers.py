@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_process_makes_the_same_entry(
     here = WheelStore(tmp_path / "here", Scratch(tmp_path / "scratch"))
     expected = unpack_into(here, _sha256(SMALL), SMALL.write(tmp_path))
     _nothing_here(monkeypatch)
-    with Workers(1) as workers:
+    with closing(Workers(1)) as workers:
         workers.begin()
         wheel = _run(workers, store, SMALL, tmp_path)
     assert wheel == store.get(_sha256(SMALL))
@@ -108,7 +109,7 @@ def test_a_damaged_wheel_is_refused_in_the_same_words(
     with pytest.raises(WheelError) as here:
         unpack_into(store, _sha256(artifact), artifact.write(tmp_path))
     _nothing_here(monkeypatch)
-    with Workers(1) as workers:
+    with closing(Workers(1)) as workers:
         workers.begin()
         with pytest.raises(WheelError) as there:
             _run(workers, store, artifact, tmp_path)
@@ -126,7 +127,7 @@ def test_a_cache_that_cannot_be_written_is_told_in_the_same_words(
     with pytest.raises(CacheError) as here:
         unpack_into(store, _sha256(SMALL), SMALL.write(tmp_path))
     _nothing_here(monkeypatch)
-    with Workers(1) as workers:
+    with closing(Workers(1)) as workers:
         workers.begin()
         with pytest.raises(CacheError) as there:
             _run(workers, store, SMALL, tmp_path)
@@ -144,7 +145,7 @@ def test_surroundings_that_would_mislead_a_python(
     monkeypatch.setenv("PYTHONPATH", str(trap))
     monkeypatch.setenv("PYTHONSTARTUP", str(trap / "json.py"))
     _nothing_here(monkeypatch)
-    with Workers(1) as workers:
+    with closing(Workers(1)) as workers:
         workers.begin()
         assert _run(workers, store, SMALL, tmp_path)
 
@@ -157,12 +158,13 @@ def test_kedge_in_a_zip_file(tmp_path: Path) -> None:
             packed.write(path, f"kedge/{path.relative_to(package)}")
     script = f"""
 import sys; sys.path.insert(0, {str(archive)!r})
+from contextlib import closing
 from pathlib import Path
 from kedge.cache import open_cache
 from kedge.install import workers
 assert "site.zip" in workers.__file__
 workers.unpack_into = None
-with workers.Workers(1) as made:
+with closing(workers.Workers(1)) as made:
     made.begin()
     made.unpack(open_cache(Path("cache")).wheels, {_sha256(SMALL)!r},
                 Path({SMALL.filename!r}), filename={SMALL.filename!r})
@@ -175,13 +177,13 @@ def test_without_an_interpreter_to_start(
     store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere" / "python"))
-    with Workers(2) as workers:
+    with closing(Workers(2)) as workers:
         workers.begin()
         assert _run(workers, store, SMALL, tmp_path)
 
 
 def test_no_more_are_begun_than_there_is_work_for() -> None:
-    with Workers(3) as workers:
+    with closing(Workers(3)) as workers:
         for number, running in ((1, 1), (1, 1), (2, 2), (9, 3)):
             workers.begin(number)
             assert len(_pids(workers)) == running
@@ -193,7 +195,7 @@ def test_no_more_are_begun_than_there_is_work_for() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 class TestEnding:
     def test_a_process_that_was_killed_before(self, store: WheelStore, tmp_path: Path) -> None:
-        with Workers(1) as workers:
+        with closing(Workers(1)) as workers:
             workers.begin()
             os.kill(_pids(workers)[0], signal.SIGKILL)
             assert _run(workers, store, SMALL, tmp_path)
@@ -203,7 +205,7 @@ class TestEnding:
     def test_a_process_that_is_killed_at_it(
         self, store: WheelStore, tmp_path: Path, sent: signal.Signals
     ) -> None:
-        with Workers(1) as workers:
+        with closing(Workers(1)) as workers:
             workers.begin()
             running, outcome = _in_a_thread(workers, store, tmp_path)
             os.kill(_pids(workers)[0], sent)

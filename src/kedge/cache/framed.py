@@ -39,15 +39,10 @@ def read(path: Path) -> tuple[dict[str, Any], bytes] | None:
     except OSError:
         return None
     line, _, body = data.partition(b"\n")
-    try:
-        head = json.loads(line)
-    except ValueError:
+    found = _parsed(line)
+    if found is None or found.get("length") != len(body) or found.get("crc32") != zlib.crc32(body):
         return None
-    if not isinstance(head, dict):
-        return None
-    if head.get("length") != len(body) or head.get("crc32") != zlib.crc32(body):
-        return None
-    return head, body
+    return found, body
 
 
 def head(path: Path) -> dict[str, Any] | None:
@@ -62,10 +57,15 @@ def head(path: Path) -> dict[str, Any] | None:
     except OSError:
         return None
     line, newline, _ = start.partition(b"\n")
+    found = _parsed(line)
+    if not newline or found is None or found.get("length") != size - len(line) - 1:
+        return None
+    return found
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(line)
     except ValueError:
         return None
-    if not newline or not isinstance(found, dict) or found.get("length") != size - len(line) - 1:
-        return None
-    return found
+    return found if isinstance(found, dict) else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kedge.classes import frozen
 from kedge.errors import KedgeError, UsageError
-from kedge.model import Origin, OriginKind, Sourced, redact_url
+from kedge.model import Origin, OriginKind, Sourced, names_secret, redact_url
 from kedge.settings import options as table
 from kedge.settings.commands import find_command
 from kedge.settings.edit import EditError, set_value, unset_value
@@ -155,7 +155,7 @@ def _place(origin: Origin) -> str:
 
 def _shown(key: str, value: str) -> str:
     """A value for the eye: without the passwords of its URLs, or at all where it is one."""
-    if key.lower().endswith(("password", "passphrase", "token")):
+    if names_secret(key):
         return "****"
     return "\n".join(
         " ".join(_without_password(word) for word in line.split(" ")) for line in value.split("\n")

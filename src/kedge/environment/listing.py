@@ -74,8 +74,9 @@ def is_local(distribution: InstalledDistribution, interpreter: Interpreter) -> b
 
     The environment's folder of packages may be a link to elsewhere: an install puts them there.
     """
-    own = (interpreter.prefix, *scheme_for(interpreter).libraries)
-    return not interpreter.is_venv or any(_below(distribution, folder) for folder in own)
+    if not interpreter.is_venv or _below(distribution, interpreter.prefix):
+        return True
+    return any(_below(distribution, folder) for folder in scheme_for(interpreter).libraries)
 
 
 def is_users(distribution: InstalledDistribution, interpreter: Interpreter) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from kedge.classes import frozen
 from kedge.errors import PageError
+from kedge.model import ENDLESS_NUMBER
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 _FIELD = re.compile(r"([!-9;-~]*):(.*)", re.DOTALL)
-# Python converts no more than 4,300 digits, and packaging does it late: to compare versions.
-_ENDLESS = re.compile(r"\d{1000}")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _EMPTY_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
@@ -108,7 +107,7 @@ class CoreMetadata:
         from packaging.requirements import InvalidRequirement, Requirement
 
         try:
-            if _ENDLESS.search(line):
+            if ENDLESS_NUMBER.search(line):
                 raise InvalidRequirement(line)
             return Requirement(line)
         except InvalidRequirement as exc:

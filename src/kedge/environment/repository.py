@@ -60,10 +60,10 @@ class RepositoryUnreadable(Exception):  # noqa: N818
     commit."""
 
 
-def repository_of(folder: Path, *, environ: Mapping[str, str] | None = None) -> Repository | None:
+def repository_of(folder: Path, *, environ: Mapping[str, str]) -> Repository | None:
     """The innermost repository around a folder; ``None`` when there is none.
 
-    ``environ`` is the environment the program is started in, by default that of the process.
+    ``environ`` is the environment the program is started in.
 
     :raises ProgramMissing: there is one, and its program is not on PATH.
     :raises RepositoryUnreadable: there is one, and its program does not say what is in it.
@@ -75,7 +75,7 @@ def repository_of(folder: Path, *, environ: Mapping[str, str] | None = None) -> 
     return None
 
 
-def _git_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
+def _git_repository(folder: Path, environ: Mapping[str, str]) -> Repository:
     top = _git(folder, environ, "rev-parse", "--show-toplevel")
     if not top:
         raise RepositoryUnreadable(f"git does not read the repository of {folder}")
@@ -87,7 +87,7 @@ def _git_repository(folder: Path, environ: Mapping[str, str] | None) -> Reposito
     return Repository(remote=remote, commit=commit or "", subdirectory=subdirectory)
 
 
-def _mercurial_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
+def _mercurial_repository(folder: Path, environ: Mapping[str, str]) -> Repository:
     top = _ask(folder, environ, "hg", "root")
     commit = _ask(folder, environ, "hg", "parents", "--template={node}")
     if not top or not commit:
@@ -101,7 +101,7 @@ def _mercurial_repository(folder: Path, environ: Mapping[str, str] | None) -> Re
     )
 
 
-def _subversion_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
+def _subversion_repository(folder: Path, environ: Mapping[str, str]) -> Repository:
     url = _ask(folder, environ, "svn", "info", "--show-item=url")
     revision = _ask(folder, environ, "svn", "info", "--show-item=revision")
     if not url or not revision:
@@ -110,7 +110,7 @@ def _subversion_repository(folder: Path, environ: Mapping[str, str] | None) -> R
     return Repository(_without_password(url), revision, None, vcs="svn")
 
 
-def _bazaar_repository(folder: Path, environ: Mapping[str, str] | None) -> Repository:
+def _bazaar_repository(folder: Path, environ: Mapping[str, str]) -> Repository:
     told = _ask(folder, environ, "bzr", "info")
     revision = _ask(folder, environ, "bzr", "revno")
     if not told or not revision:
@@ -120,7 +120,7 @@ def _bazaar_repository(folder: Path, environ: Mapping[str, str] | None) -> Repos
     return Repository(remote, revision.splitlines()[-1], None, vcs="bzr")
 
 
-_READERS: Mapping[str, Callable[[Path, Mapping[str, str] | None], Repository]] = {
+_READERS: Mapping[str, Callable[[Path, Mapping[str, str]], Repository]] = {
     "git": _git_repository,
     "hg": _mercurial_repository,
     "svn": _subversion_repository,
@@ -128,7 +128,7 @@ _READERS: Mapping[str, Callable[[Path, Mapping[str, str] | None], Repository]] =
 }
 
 
-def _remote(folder: Path, environ: Mapping[str, str] | None) -> str | None:
+def _remote(folder: Path, environ: Mapping[str, str]) -> str | None:
     """The remote ``origin``, else the first."""
     listing = _git(folder, environ, "config", "--get-regexp", r"remote\..*\.url") or ""
     urls = [line.partition(" ") for line in listing.splitlines()]
@@ -157,19 +157,19 @@ def _subdirectory(folder: Path, top: Path) -> str | None:
     return None
 
 
-def _git(folder: Path, environ: Mapping[str, str] | None, *arguments: str) -> str | None:
+def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str | None:
     return _ask(folder, environ, "git", *arguments)
 
 
-#: These would make a program answer about another repository, or in another language.
-_MISLEADING = frozenset({"GIT_DIR", "GIT_WORK_TREE", "HGPLAIN", "LC_ALL"})
+#: These would make git answer about another repository.
+_MISLEADING = frozenset({"GIT_DIR", "GIT_WORK_TREE"})
+#: And these make every program answer in the form and the language that is read here.
 _PLAIN = {"HGPLAIN": "1", "LC_ALL": "C.UTF-8"}
 
 
-def _ask(folder: Path, environ: Mapping[str, str] | None, *command: str) -> str | None:
+def _ask(folder: Path, environ: Mapping[str, str], *command: str) -> str | None:
     """What a program says of the repository; ``None`` where it fails."""
-    given = os.environ if environ is None else environ
-    env = {name: value for name, value in given.items() if name not in _MISLEADING}
+    env = {name: value for name, value in environ.items() if name not in _MISLEADING}
     try:
         run = subprocess.run(
             command,

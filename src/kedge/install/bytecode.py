@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -27,7 +27,7 @@ from typing import TypeAlias
 from kedge.cache import Bytecode, Linked, ManifestEntry, UnpackedWheel, WheelStore
 from kedge.environment.interpreter import Interpreter
 from kedge.errors import InstallError
-from kedge.install.plan import Addition, InstallReporter
+from kedge.install.plan import InstallReporter
 from kedge.install.ready import made_ready
 
 # Runs in the target's Python, 3.8 or newer: a line of jobs in, a line of what was made out. The
@@ -125,40 +125,25 @@ class Compiling:
                 future = self._threads.submit(self._store.add_bytecode, wheel, tag, work)
                 self._under_way[wheel.sha256] = wheel, future
 
-    def finish(self) -> Iterator[tuple[UnpackedWheel, Bytecode]]:
-        """Each of those that were begun, when it is done.
+    def finish(
+        self, wheels: Iterable[UnpackedWheel], reporter: InstallReporter
+    ) -> dict[str, Bytecode]:
+        """The bytecode of all that were begun, by their SHA-256; begins with these, too.
 
         :raises InstallError: the target's Python cannot be run, or ended meanwhile.
         :raises CacheError: its bytecode could not be stored.
         """
+        for wheel in sorted(wheels, key=lambda wheel: wheel.manifest.size, reverse=True):
+            self.add(wheel)
         if self._error is not None:
             raise self._error
         with self._lock:
             under_way = list(self._under_way.values())
+        found = {}
         for wheel, future in under_way:
-            yield wheel, future.result()
-
-
-def compile_all(
-    additions: Iterable[Addition],
-    interpreter: Interpreter,
-    store: WheelStore,
-    reporter: InstallReporter,
-) -> dict[str, Bytecode]:
-    """The bytecode of these wheels, by their SHA-256.
-
-    :raises InstallError: the target's Python cannot be run for it.
-    :raises CacheError: it cannot be stored.
-    """
-    found = {}
-    ordered = sorted(additions, key=lambda each: each.wheel.manifest.size, reverse=True)
-    with Compiling(interpreter, store) as compiling:
-        for addition in ordered:
-            compiling.add(addition.wheel)
-        for wheel, bytecode in compiling.finish():
+            found[wheel.sha256] = future.result()
             reporter.compiling(wheel.manifest.name)
-            found[wheel.sha256] = bytecode
-    return found
+        return found
 
 
 def _build(wheel: UnpackedWheel, tag: str, tree: Path, *, processes: _Processes) -> Linked:

@@ -105,20 +105,20 @@ class Staging:
         :raises OSError: the staging folder cannot be written.
         """
         waiting = deque((each, self._parts(each)) for each in self._plan.additions)
-        partner = self._partner(waiting)
-        if partner is None:
+        helper = self._partner(waiting)
+        if helper is None:
             self._stage_first(waiting, len(waiting))
             return
-        with partner:
+        with helper:
             self._stage_first(waiting, 1)  # tells which way of linking there is
             ways = {linker.way for linker in self._linkers.values()}
             if ways == {LinkMode.HARDLINK}:
-                partner.begin()
+                helper.begin()
             while waiting:
                 self._stage_first(waiting, 1)
-                while done := partner.done(wait=False):
+                while done := helper.done(wait=False):
                     self._complete(*done)
-            while done := partner.done(wait=True):
+            while done := helper.done(wait=True):
                 self._complete(*done)
 
     def _stage_first(self, waiting: deque[Waiting], number: int) -> None:

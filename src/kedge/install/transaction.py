@@ -84,11 +84,12 @@ def _bytecode_of(
         return found
     if store is None:
         raise ValueError("compiling needs a store")
-    from kedge.install.bytecode import compile_all  # starts programs: seldom wanted
+    from kedge.install.bytecode import Compiling  # starts programs: seldom wanted
 
     began = time.monotonic()
-    missing = [each for each in plan.additions if each.wheel.sha256 not in found]
-    found |= compile_all(missing, plan.interpreter, store, reporter)
+    wheels = [each.wheel for each in plan.additions if each.wheel.sha256 not in found]
+    with Compiling(plan.interpreter, store) as compiling:
+        found |= compiling.finish(wheels, reporter)
     reporter.spent("compile", time.monotonic() - began)
     return found
 

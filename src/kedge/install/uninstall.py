@@ -48,8 +48,9 @@ def bounds_of(interpreter: Interpreter, scheme: Scheme) -> Bounds:
     Those of a virtual environment are the environment, and where a link has its packages.
     """
     prefix = files.real(interpreter.prefix)
-    schemes = [scheme, scheme_for(interpreter)]
-    roots = [prefix, *map(files.real, scheme_for(interpreter).libraries)]
+    own = scheme_for(interpreter)
+    schemes = [scheme, own]
+    roots = [prefix, *map(files.real, own.libraries)]
     if not interpreter.is_venv:
         if interpreter.user_site is not None and "user" in interpreter.schemes:
             schemes.append(scheme_for(interpreter, user=True))
@@ -59,7 +60,7 @@ def bounds_of(interpreter: Interpreter, scheme: Scheme) -> Bounds:
     return Bounds(
         roots=tuple(dict.fromkeys(roots)),
         kept=frozenset(kept),
-        own=_own_files(interpreter),
+        own=_own_files(interpreter, own),
         standard_library=frozenset(
             {files.real(interpreter.stdlib), files.real(interpreter.platstdlib)}
         ),
@@ -71,13 +72,13 @@ def bounds_of(interpreter: Interpreter, scheme: Scheme) -> Bounds:
     )
 
 
-def _own_files(interpreter: Interpreter) -> frozenset[str]:
+def _own_files(interpreter: Interpreter, scheme: Scheme) -> frozenset[str]:
     """The Python itself under each of its names, and what makes a folder a virtual environment."""
     major, minor = interpreter.version[:2]
     names = {interpreter.executable.name}
     names |= {f"python{ending}" for ending in ("", major, f"{major}.{minor}")}
     names |= {f"{name}.exe" for name in (*names, "pythonw")} if os.name == "nt" else set()
-    folders = {interpreter.executable.parent, scheme_for(interpreter).scripts}
+    folders = {interpreter.executable.parent, scheme.scripts}
     programs = {os.path.join(files.real(folder), name) for folder in folders for name in names}
     return frozenset({*programs, os.path.join(files.real(interpreter.prefix), "pyvenv.cfg")})
 

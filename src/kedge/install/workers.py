@@ -18,7 +18,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 import kedge
@@ -31,7 +31,7 @@ _SECONDS_TO_END = 5.0
 
 
 class Workers:
-    """At most so many processes; for several threads. A context manager."""
+    """At most so many processes; for several threads; to be closed."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -86,17 +86,6 @@ class Workers:
             _end_input(process)
         for process in processes:
             _reap(process)
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _take(self) -> subprocess.Popen[bytes] | None:
         with self._lock:

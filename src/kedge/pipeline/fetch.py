@@ -31,7 +31,6 @@ from kedge.resolve import Foresight
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from types import TracebackType
 
     from packaging.utils import NormalizedName
 
@@ -101,7 +100,7 @@ class _Job:
 
 
 class Wheels:
-    """Gets wheels for pins, of any resolution of one run. A context manager."""
+    """Gets wheels for pins, of any resolution of one run; to be closed."""
 
     def __init__(self, connection: Connection, stores: Stores, reporter: Reporter) -> None:
         self._connection = connection
@@ -121,17 +120,6 @@ class Wheels:
         self._workers: Workers | None = None
         self._given_up = False
         self._closed = False
-
-    def __enter__(self) -> Wheels:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End what is still under way, and wait for it."""

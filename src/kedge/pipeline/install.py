@@ -206,11 +206,7 @@ class _Steps:
             found = fetch(pins, catalog, arrived=compiling.add)
             fetched = time.monotonic()
             self.reporter.fetched(pins, fetched - began)
-            wheels = [each.wheel for each in found.values()]
-            for wheel in sorted(wheels, key=lambda wheel: wheel.manifest.size, reverse=True):
-                compiling.add(wheel)
-            for wheel, _ in compiling.finish():
-                self.reporter.compiling(wheel.manifest.name)
+            compiling.finish((each.wheel for each in found.values()), self.reporter)
         self.reporter.spent("compile", time.monotonic() - fetched)
         return found
 

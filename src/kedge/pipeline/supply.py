@@ -8,7 +8,7 @@ and perhaps built themselves), so they are put together in one place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,7 @@ def supply(
             keep=settings.value(table.NO_CLEAN),
             where=_where(settings, interpreter),
         ) as builds,
-        Wheels(connection, stores, reporter) as wheels,
+        closing(Wheels(connection, stores, reporter)) as wheels,
     ):
 
         def provisions(chain: Chain) -> Provision:

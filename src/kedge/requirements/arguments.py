@@ -22,7 +22,15 @@ from packaging.utils import (
 )
 
 from kedge.errors import RequirementError
-from kedge.model import STRONG_HASHES, Hashes, Origin, local_path, redact_text, redact_url
+from kedge.model import (
+    ENDLESS_NUMBER,
+    STRONG_HASHES,
+    Hashes,
+    Origin,
+    local_path,
+    redact_text,
+    redact_url,
+)
 from kedge.requirements.requested import Requested, RequestedKind
 
 _VCS = ("git", "hg", "svn", "bzr")
@@ -77,7 +85,7 @@ class _Reader:
     ) -> Requested:
         if not self._text:
             raise self._error("An empty requirement asks for nothing.")
-        if re.search(r"\d{1000}", self._text):  # packaging would fail later, comparing versions
+        if ENDLESS_NUMBER.search(self._text):
             raise self._error("No requirement has a number of a thousand digits.")
         word, marker = self._split_marker()
         url, extras = self._location(word)

@@ -248,7 +248,7 @@ class Dialler:
 
     def verifies(self, origin: NetworkOrigin) -> bool:
         """Whether a server at that origin has its certificate checked."""
-        return origin.scheme == "https" and self._trusted.find(origin) is None
+        return self._trusted.verifies(origin)
 
     def presents_certificate(self, origin: NetworkOrigin) -> bool:
         """Whether a server at that origin is shown the client certificate, if it asks."""

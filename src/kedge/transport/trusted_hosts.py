@@ -84,6 +84,10 @@ class TrustedHosts:
         """The setting that exempts this origin, if there is one."""
         return next((host for host in self.hosts if host.covers(origin)), None)
 
+    def verifies(self, origin: NetworkOrigin) -> bool:
+        """Whether a server at that origin has its certificate checked."""
+        return origin.scheme == "https" and self.find(origin) is None
+
 
 def refuse_insecure(location: Location, trusted: TrustedHosts) -> None:
     """Refuse plain HTTP to another machine, as pip does, unless the user trusts that host."""
