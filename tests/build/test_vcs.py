@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -420,6 +421,21 @@ class TestMercurial:
                 stand.check_out(url)
             stand.environ["CURL_CA_BUNDLE"] = str(bundle)
             assert (stand.check_out(url).folder / "file").read_text() == "2"
+
+
+def test_bazaar_makes_no_folders_above_its_own(tmp_path: Path) -> None:
+    """A stand-in: the real one takes its Python from PATH, where a test's has none of its code."""
+    program = tmp_path / "bin" / "bzr"
+    program.parent.mkdir()
+    program.write_text(
+        '#!/bin/sh\nfor last; do :; done\n[ "$1" = revno ] && echo 7 || exec mkdir "$last"\n'
+    )
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.defpath}"
+    repositories = Repositories(Children(), {"PATH": path}, BuildReporter())
+    folder = tmp_path / "src" / "demo"
+    found = repositories.check_out(parse_repository("bzr+file:///somewhere"), folder)
+    assert (found.folder, found.commit) == (folder, "7")
 
 
 @pytest.mark.tool("svn")

@@ -279,10 +279,16 @@ class TestTrust:
         assert forge.server.asked == []
 
     def test_a_failure_behind_a_good_connection_stays_what_it_is(
-        self, git_kedge: Kedge, forge: Forge
+        self, git_kedge: Kedge, forge: Forge, tmp_path: Path
     ) -> None:
-        done = git_kedge("install", f"git+{forge.server.url}/gone.git").failed(saying=["gone.git"])
+        """kedge has asked the server itself then, and as a stranger."""
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine localhost login me password secret\n")
+        netrc.chmod(0o600)
+        kedge = git_kedge.having(NETRC=str(netrc))
+        done = kedge("install", f"git+{forge.server.url}/gone.git").failed(saying=["gone.git"])
         assert "certificate" not in done.stderr
+        assert "/" in forge.server.paths
         assert all(request.credentials is None for request in forge.server.asked)
 
     def test_what_came_unverified_is_not_kept(

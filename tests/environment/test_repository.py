@@ -193,6 +193,10 @@ def test_a_mercurial_clone(tmp_path: Path) -> None:
     assert found == Repository(str(origin), node, "libs", vcs="hg")
     lines, _ = frozen(tmp_path, lambda _: found)
     assert lines == [f"-e hg+{origin.as_uri()}@{node}#egg=My_Demo&subdirectory=libs"]
+    (clone / ".hg" / "hgrc").write_text("[paths]\ndefault = https://me:secret@example.org/a\n")
+    remote = repository_of(clone, environ=os.environ)
+    assert remote is not None
+    assert remote.url == "https://example.org/a"
     alone = repository_of(origin, environ=os.environ)
     assert alone is not None
     lines, _ = frozen(tmp_path / "second", lambda _: alone)

@@ -114,6 +114,18 @@ def test_damage_is_noticed_in_what_the_partner_links(stand: Stand, answers: list
     assert stand.snapshot() == before
 
 
+def test_a_link_in_the_place_of_a_file_is_noticed(stand: Stand, answers: list[int]) -> None:
+    """Of the same size, time and permissions: what it leads to is not the cache's."""
+    additions = [stand.addition(artifact) for artifact in _wheels()]
+    path = additions[-1].wheel.tree / "space" / "l" / "m3.py"
+    elsewhere = path.with_name("elsewhere")
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    with pytest.raises(DamagedEntryError):
+        stand.install(*additions)
+    assert answers[0] == 1
+
+
 @pytest.mark.parametrize("way", ["files", "data"])
 def test_two_that_bring_the_same_file_are_for_one_process(
     stand: Stand, answers: list[int], way: str

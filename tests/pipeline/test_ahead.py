@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kedge.cache import open_cache
+from kedge.pipeline.parallel import Lane
 from support.indexes import SimpleIndex
 from support.pki import Authority
 from support.servers import Fault, Faults, Server, body, slow, status
@@ -20,6 +22,7 @@ from support.wheels import wheel
 APART_2 = "/files/apart-2.0-py3-none-any.whl"
 HOPELESS = "/files/hopeless-1.0-py3-none-any.whl"
 LATE = "/files/late-1.0-py3-none-any.whl"
+ORPHAN = "/files/orphan-1.0-py3-none-any.whl"
 DEEP = "/files/deep-1.0-py3-none-any.whl"
 
 Run = Callable[..., int]
@@ -45,6 +48,11 @@ def index() -> SimpleIndex:
             wheel("late", requires=["apart<2"]),
             wheel("deep"),
             wheel("shallow", requires=["deep", "late"]),
+            wheel("root", requires=["branch", "bound"]),
+            wheel("branch", "1.0"),
+            wheel("branch", "2.0", requires=["orphan"]),
+            wheel("bound", requires=["branch<2"]),
+            wheel("orphan"),
         ]
     )
 
@@ -101,6 +109,54 @@ def test_what_is_given_up_is_not_waited_for(
     assert APART_2 in server.paths
     assert time.monotonic() - began < 30
     assert "apart 2.0" not in cached(cache)
+
+
+def test_what_nothing_chosen_needs_is_not_waited_for(
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path
+) -> None:
+    """No version of it was refused: what needs it was given up."""
+    faults.always("/simple/bound/", slow(1.0))
+    faults.always(ORPHAN, slow(60))
+    began = time.monotonic()
+    assert run("install", venv, "root", "--cert", bundle) == 0
+    assert ORPHAN in server.paths
+    assert time.monotonic() - began < 30
+    assert venv.versions() == {"root": "1.0", "branch": "1.0", "bound": "1.0"}
+    assert "orphan 1.0" not in cached(cache)
+
+
+def test_what_no_verified_page_vouches_for_is_not_fetched(
+    run: Run, server: Server, venv: Venv
+) -> None:
+    assert run("install", venv, "shallow", "--trusted-host", "localhost") == 0
+    late = "/files/late-1.0-py3-none-any.whl.metadata"
+    assert server.paths.index(late) < server.paths.index(DEEP)
+
+
+def test_whoever_brings_more_than_there_is_room_for_waits() -> None:
+    lane = Lane(1, "test", room=10)
+    gate, taken, brought, done = (threading.Event() for _ in range(4))
+
+    def hold() -> None:
+        taken.set()
+        gate.wait(20)
+
+    def bring() -> None:
+        lane.put(5, done.set)
+        brought.set()
+
+    lane.put(1, hold)
+    assert taken.wait(20)
+    lane.put(20, lambda: None)
+    other = threading.Thread(target=bring)
+    other.start()
+    assert not brought.wait(0.2)
+    gate.set()
+    assert brought.wait(20)
+    assert done.wait(20)
+    lane.close()
+    lane.join()
+    other.join()
 
 
 def test_what_fails_and_is_chosen_fails_as_ever(
