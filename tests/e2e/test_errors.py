@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,6 +73,22 @@ class TestUsage:
         outcome = kedge("install", word)
         outcome.failed(outcome.code, saying=[word.split()[0]])
         assert outcome.code in {1, 2}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows names files in Unicode")
+def test_a_name_that_the_locale_cannot_spell(kedge: Kedge, tmp_path: Path) -> None:
+    """Python's own choice for such a locale is UTF-8; some switch that off."""
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    place = (tmp_path / "\u00e9" / "demo-1.0-py3-none-any.whl").as_uri()
+    probe = subprocess.run(
+        [sys.executable, "-c", "import sys; print(sys.getfilesystemencoding())"],
+        env={**kedge.environ, **locale}, capture_output=True, text=True,
+    )  # fmt: skip
+    if probe.stdout.strip() == "utf-8":
+        pytest.skip("this system spells every name")
+    outcome = kedge("install", f"demo @ {place}", environ=locale)
+    outcome.failed(1, saying=["ascii", "PYTHONUTF8"])
+    assert "bug" not in outcome.stderr
 
 
 class TestBundles:

@@ -98,15 +98,36 @@ def test_a_folder_of_packages_that_is_a_link(stand: Stand, tmp_path: Path) -> No
     elsewhere = tmp_path / "elsewhere"
     stand.venv.site.rename(elsewhere)
     stand.venv.site.symlink_to(elsewhere)
-    stand.install(wheel("demo", files={"demo/old.py": ""}))
+    programs = stand.venv.scripts
+    before = set(programs.iterdir())
+    stand.install(wheel("demo", files={"demo/old.py": ""}, entry_points={"old": "demo:main"}))
     (old,) = stand.installed().values()
     assert is_local(old, stand.interpreter)
-    stand.install(wheel("demo", "2.0"))
+    stand.install(wheel("demo", "2.0", entry_points={"new": "demo:main"}))
     assert stand.venv.versions() == {"demo": "2.0"}
     assert len(list(elsewhere.glob("*.dist-info"))) == 1
     assert not (elsewhere / "demo" / "old.py").exists()
+    assert {path.stem for path in set(programs.iterdir()) - before} == {"new"}
     _uninstall(stand, "demo")
     assert list(elsewhere.iterdir()) == []
+    assert set(programs.iterdir()) == before
+
+
+def test_a_program_that_was_recorded_from_the_link(stand: Stand, tmp_path: Path) -> None:
+    """As pip records it: from the path as it is spelled."""
+    elsewhere = tmp_path / "elsewhere"
+    stand.venv.site.rename(elsewhere)
+    stand.venv.site.symlink_to(elsewhere)
+    stand.install(wheel("demo", entry_points={"demo": "demo:main"}))
+    program = next(stand.venv.scripts.glob("demo*"))
+    (record,) = elsewhere.glob("*.dist-info/RECORD")
+    spelled = os.path.relpath(program, stand.venv.site)
+    text = record.read_text()
+    recorded = next(row.split(",")[0] for row in text.splitlines() if program.name in row)
+    assert recorded != spelled
+    record.write_text(text.replace(recorded, spelled))
+    _uninstall(stand, "demo")
+    assert not program.exists()
 
 
 def test_a_link_is_removed_and_not_what_it_points_to(stand: Stand, tmp_path: Path) -> None:

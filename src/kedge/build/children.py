@@ -10,12 +10,15 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 #: What is kept of a child's output, in lines: enough to find the reason of any failure.
 _KEPT_LINES = 10_000
+#: What is kept of one line, in bytes.
+_LONGEST_LINE = 16 << 10
 _GRACE_SECONDS = 3.0
 
 
@@ -67,8 +70,7 @@ class Children:
             if child.stdout is None:
                 raise AssertionError("the child's output is a pipe")
             with child.stdout as pipe:
-                for raw in pipe:
-                    line = raw.decode("utf-8", "backslashreplace").rstrip()
+                for line in _lines(pipe):
                     lines.append(line)
                     del lines[:-_KEPT_LINES]
                     heard(line)
@@ -89,6 +91,18 @@ class Children:
             running = list(self._running)
         for child in running:
             _end(child)
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[str]:
+    """What is printed, line by line; the end of an endless one is left out, and counted."""
+    while raw := pipe.readline(_LONGEST_LINE):
+        left_out = 0
+        while not raw.endswith(b"\n") and (more := pipe.readline(_LONGEST_LINE)):
+            left_out += len(more.rstrip())
+            if more.endswith(b"\n"):
+                break
+        line = raw.decode("utf-8", "backslashreplace").rstrip()
+        yield f"{line} [{left_out} bytes more]" if left_out else line
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -262,8 +262,8 @@ def _cannot_write(folder: Path, exc: OSError) -> CacheError:
     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return CacheError(
             f"The disk of the cache {folder.parent} is full.",
-            hint="Make room, or name another folder with --cache-dir; kedge cache purge empties "
-            "the cache.",
+            hint="Make room, or name another folder: with --cache-dir one that lasts (kedge cache "
+            "purge empties it), with TMPDIR the one of a run without a cache.",
         )
     reason = exc.strerror or str(exc)
     return CacheError(

@@ -84,6 +84,12 @@ def show_unexpected(error: Exception, console: Console, *, traceback: bool) -> N
         console.error(f"{error.strerror}{place}.")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             console.hint("Make room on the disk, and run the command again.")
+    elif isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
+        console.error(
+            f"{error.object!r} cannot be a file's name here: the encoding of names is "
+            f"{sys.getfilesystemencoding()}."
+        )
+        console.hint("Choose a locale of UTF-8, or set PYTHONUTF8=1.")
     elif isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("kedge"):
         console.error(f"kedge cannot go on: the module {error.name}, which it needs, is missing.")
         console.hint(f"Install kedge again where it lives, in {sys.prefix}.")

@@ -189,7 +189,8 @@ class InstalledDistribution:
             record = self.read_text("RECORD")
             if record is not None:
                 location = self.dist_info.parent
-                return tuple(parse_record(record, location=location))
+                entries = parse_record(record, location=location)
+                return tuple(_as_installed(entries, location))
         except csv.Error as exc:
             raise TargetError(
                 f"The list of files of {self.name} cannot be read ({self.dist_info / 'RECORD'}): "
@@ -213,6 +214,22 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _as_installed(entries: Iterable[RecordEntry], location: Path) -> Iterator[RecordEntry]:
+    """The entries, where a way out of a folder that is reached by a link begins at its real place.
+
+    pip counts ``..`` from the path as it is spelled, kedge from where the folder is; what is there
+    tells which.
+    """
+    real: str | None = None
+    for entry in entries:
+        if entry.recorded.startswith("..") and not os.path.lexists(entry.path):
+            real = real or os.path.realpath(location)
+            path = os.path.normpath(os.path.join(real, entry.recorded))  # noqa: PTH118
+            if os.path.lexists(path):
+                entry = replace(entry, path=Path(path))
+        yield entry
 
 
 def _path_of(url: str) -> Path | None:
