@@ -18,8 +18,10 @@ import pytest
 
 from kedge.cache import Manifest
 from kedge.errors import WheelError
+from kedge.inflate import Inflater
 from kedge.install.unpack import unpack
 from support import wheels
+from support.inflaters import INFLATERS
 from support.wheels import Artifact, wheel
 
 
@@ -300,6 +302,16 @@ def test_signatures_need_no_digest(tmp_path: Path) -> None:
 # Archives that contradict themselves
 
 
+@pytest.fixture(params=INFLATERS, ids=list(INFLATERS))
+def inflated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: Inflater = INFLATERS[request.param]
+    monkeypatch.setattr("kedge.inflate._best", chosen)
+
+
+EITHER_WAY = pytest.mark.usefixtures("inflated")
+
+
+@EITHER_WAY
 def test_not_an_archive(tmp_path: Path) -> None:
     _refused(replace(wheel("demo"), data=b"<html>"), tmp_path / "html")
     _refused(replace(wheel("demo"), data=b""), tmp_path / "empty")
@@ -333,6 +345,7 @@ def _size(size: int) -> Callable[[bytearray, int, int], None]:
     return change
 
 
+@EITHER_WAY
 @pytest.mark.parametrize("size", [10, 99_999, 100_001, 130_000], ids=str)
 def test_a_member_of_another_size_than_it_states(tmp_path: Path, size: int) -> None:
     problems = _refused(_patched(UNLISTED, "demo/big.bin", _size(size)), tmp_path)
@@ -341,6 +354,7 @@ def test_a_member_of_another_size_than_it_states(tmp_path: Path, size: int) -> N
     assert not written.exists() or written.stat().st_size <= size
 
 
+@EITHER_WAY
 def test_a_lie_about_the_size_costs_no_memory(tmp_path: Path) -> None:
     bomb = wheels.with_record(
         wheel("demo", files={"demo/big.bin": bytes(64 << 20)}),
@@ -371,6 +385,7 @@ def test_an_archive_that_grows_out_of_proportion(
     _unpack(wheel("demo", files={"demo/random": os.urandom(2 << 20)}), tmp_path / "large")
 
 
+@EITHER_WAY
 def test_a_wrong_checksum_where_record_says_nothing(tmp_path: Path) -> None:
     def change(data: bytearray, local: int, central: int) -> None:
         data[central + 16] ^= 0xFF
@@ -406,6 +421,7 @@ def test_an_encrypted_member(tmp_path: Path) -> None:
     assert "encrypted" in problem
 
 
+@EITHER_WAY
 @pytest.mark.parametrize(
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
@@ -418,6 +434,7 @@ def test_every_compression_at_every_size(tmp_path: Path, method: int) -> None:
         assert (tmp_path / "outer" / "tree" / name).read_bytes() == expected[name]
 
 
+@EITHER_WAY
 def test_large_files_side_by_side(tmp_path: Path) -> None:
     files = {f"demo/{n}": os.urandom(1 << 20) * 5 for n in range(5)}
     artifact = wheel("demo", files={**files, "demo/small": b"x"})
@@ -481,6 +498,7 @@ def test_archives_of_an_uncommon_make(
         assert (tmp_path / "outer" / "tree" / name).read_bytes() == data
 
 
+@EITHER_WAY
 def test_damaged_data(tmp_path: Path) -> None:
     data = bytearray(UNLISTED.data)
     with zipfile.ZipFile(io.BytesIO(UNLISTED.data)) as archive:

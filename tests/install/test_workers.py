@@ -21,8 +21,9 @@ import kedge
 from kedge.cache import WheelStore
 from kedge.cache.atomic import Scratch
 from kedge.errors import CacheError, KedgeError, WheelError
+from kedge.inflate import fast
 from kedge.install.unpack import unpack_into
-from kedge.install.workers import Workers
+from kedge.install.workers import Workers, _path
 from support import wheels
 from support.wheels import Artifact, wheel
 
@@ -148,6 +149,12 @@ def test_surroundings_that_would_mislead_a_python(
     with closing(Workers(1)) as workers:
         workers.begin()
         assert _run(workers, store, SMALL, tmp_path)
+
+
+@pytest.mark.skipif(fast() is None, reason="zlib-ng has no wheel here")
+def test_a_process_finds_zlib_ng() -> None:
+    script = f"import sys; sys.path += {_path()}; from kedge.inflate import fast; assert fast()"
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True)
 
 
 def test_kedge_in_a_zip_file(tmp_path: Path) -> None:

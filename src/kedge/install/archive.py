@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from kedge.inflate import inflater
+
 if TYPE_CHECKING:
     import zipfile
 
@@ -113,6 +115,7 @@ class Archive:
         self._window_start = 0
         try:
             self.size = os.fstat(self._file.fileno()).st_size
+            self._begin, self._error = inflater(self.size)
             members = _read_ordinary(self._file, self.size)
             self.members = self._read_any() if members is None else members
         except BaseException:
@@ -200,10 +203,10 @@ class Archive:
         if member.method == _STORED:
             content = bytes(data)
         else:
-            inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+            inflate = self._begin(-zlib.MAX_WBITS)
             try:
                 content = inflate.decompress(data, member.size + 1)
-            except zlib.error as exc:
+            except self._error as exc:
                 raise _cannot_decompress(member, exc) from exc
             if len(content) == member.size and not inflate.eof:
                 raise BadArchive(f"{member.name} is cut short")
@@ -241,7 +244,7 @@ class Archive:
         head = self._read_at(member.offset, min(member.span, 30 + 2 * 0xFFFF))
         position = member.offset + _data_start(member, head)
         left = member.compressed
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if member.method == _DEFLATED else None
+        inflate = self._begin(-zlib.MAX_WBITS) if member.method == _DEFLATED else None
         while left and (inflate is None or not inflate.eof):
             data = self._read_at(position, min(_INPUT, left))
             if not data:
@@ -251,7 +254,7 @@ class Archive:
             while data:
                 try:
                     yield data if inflate is None else inflate.decompress(data, _OUTPUT)
-                except zlib.error as exc:
+                except self._error as exc:
                     raise _cannot_decompress(member, exc) from exc
                 data = b"" if inflate is None else inflate.unconsumed_tail
         if inflate is not None:

@@ -111,15 +111,12 @@ def _can_begin() -> bool:
 
 def _start() -> subprocess.Popen[bytes]:
     """:raises OSError: it cannot be started."""
-    import packaging  # which versions that are spelled in an unusual way are compared with
-
-    path = ascii(sorted({_home(kedge), _home(packaging)}))
     encoding = ["-X", "utf8"] if sys.flags.utf8_mode else []
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", *encoding, "-c", _BEGIN.format(path=path)],
+        [sys.executable, "-I", "-S", "-B", *encoding, "-c", _BEGIN.format(path=ascii(_path()))],
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -128,6 +125,19 @@ def _start() -> subprocess.Popen[bytes]:
         creationflags=flags,
         start_new_session=os.name == "posix",
     )
+
+
+def _path() -> list[str]:
+    """Where a process finds kedge and what it needs of others, each where it is found here."""
+    from importlib.util import find_spec
+
+    import packaging  # which versions that are spelled in an unusual way are compared with
+
+    homes = [_home(kedge), _home(packaging)]
+    faster = find_spec("zlib_ng")  # the processes load it, see kedge.inflate
+    if faster is not None and faster.origin is not None:
+        homes.append(str(Path(faster.origin).absolute().parent.parent))
+    return list(dict.fromkeys(homes))
 
 
 def _home(package: ModuleType) -> str:
