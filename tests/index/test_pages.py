@@ -289,6 +289,19 @@ def test_an_unknown_major_version_is_an_error(kind: str, body: bytes) -> None:
         read_page(URL, {"Content-Type": kind}, body)
 
 
+@pytest.mark.parametrize("noise", ["<![x[ y ]]>", "<![if !IE]>", "<! x>", "<?x>", "</ >"])
+def test_what_is_no_html_hides_no_link(noise: str) -> None:
+    """html.parser fails at some of it, and pip with it."""
+    page = parse_html(f"<a href='x-1.zip'></a>{noise}<a href='x-2.zip'></a>", URL)
+    assert [link.filename for link in page.links] == ["x-1.zip", "x-2.zip"]
+
+
+def test_tags_without_end_do_not_take_for_ever() -> None:
+    """A page of 600 kB kept html.parser busy for hours."""
+    page = parse_html("<a href='x-1.zip'></a>" + "<a " * 200_000, URL)
+    assert [link.filename for link in page.links] == ["x-1.zip"]
+
+
 def test_a_page_of_thousands_is_read_in_milliseconds() -> None:
     count = 4000
     files = [

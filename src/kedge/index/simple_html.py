@@ -37,8 +37,9 @@ def parse_html(text: str, url: str) -> HtmlPage:
     Never raises: HTML has no errors, and a link that is no URL is passed over.
     """
     reader = _Reader()
+    # Not closed: what is left is a tag without an end, and html.parser reads that again from each
+    # of its "<", for minutes.
     reader.feed(text)
-    reader.close()
     try:
         base = url if reader.base is None else link_from(url, reader.base).url
     except ValueError:
@@ -75,6 +76,10 @@ class _Reader(HTMLParser):
         elif tag == "input":
             self.asks = self.asks or (dict(attrs).get("type") or "text").lower() in _FILLED_IN
         self._in_title = tag == "title" and not self.title
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Passed over, as browsers do; Python up to 3.13 fails at what it does not know."""
+        return self.parse_bogus_comment(i, report)
 
     def handle_endtag(self, tag: str) -> None:
         self._in_title = False
