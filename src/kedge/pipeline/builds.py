@@ -8,28 +8,37 @@ when the first is wanted: most installs have none.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urldefrag
 
 from kedge.cache.built import built_key
-from kedge.classes import field, frozen, mutable
 from kedge.environment.metadata import parse_metadata
-from kedge.errors import BuildError, MetadataChangedError, PageError, SourceError
+from kedge.errors import BuildError, MetadataChangedError, SourceError
 from kedge.index import disagreements
-from kedge.model import DirectUrl, Hashes, redact_url, strip_secrets
+from kedge.model import DirectUrl
 from kedge.pipeline.digests import check_digests, digests_of
+from kedge.pipeline.sources import (
+    Source,
+    Wanted,
+    archive_origin,
+    built_as_another,
+    check_built,
+    commit_digest,
+    identity,
+    is_expected,
+    project_folder,
+    repository_origin,
+    static_metadata,
+    unexpected,
+)
 
 if TYPE_CHECKING:
-    from packaging.utils import NormalizedName
-    from packaging.version import Version
-
     from kedge.build.repository import Repository
     from kedge.build.workshop import Prepared, Sources, Workshop
     from kedge.cache import UnpackedWheel
-    from kedge.environment import CoreMetadata, Interpreter
+    from kedge.environment import Interpreter
     from kedge.pipeline.checkouts import Checkouts, Obtained, Where
     from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
@@ -37,55 +46,6 @@ if TYPE_CHECKING:
 
 #: What is being built, outermost first: the key of each, and what messages call it.
 Chain = tuple[tuple[object, str], ...]
-
-
-@frozen(kw_only=True)
-class Wanted:
-    """One source: where it is, what it has to be, how it is to be built.
-
-    ``url`` is absolute, with no fragment but ``#subdirectory=``. ``vouched`` is whether ``hashes``
-    were given by the user or stated by a verified page. ``expected`` is what its index calls it;
-    a source that was asked for by URL tells itself. Of a repository, ``filename`` is the name that
-    an editable checkout gets.
-    """
-
-    url: str
-    filename: str
-    shown: str
-    hashes: Hashes = field(default_factory=Hashes)
-    size: int | None = None
-    vouched: bool = False
-    local: Path | None = None
-    repository: Repository | None = None
-    subdirectory: str | None = None
-    editable: bool = False
-    config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
-    expected: tuple[NormalizedName, Version] | None = None
-
-    @property
-    def key(self) -> tuple[str, bool]:
-        return (self.url, self.editable)
-
-
-@mutable
-class Source:
-    """What is known of one source so far. ``lasts`` is whether its wheel may be kept for good."""
-
-    wanted: Wanted
-    origin: DirectUrl
-    metadata: CoreMetadata
-    text: bytes
-    archive: Path | None = None
-    checkout: Path | None = None
-    sources: Sources | None = None
-    prepared: Prepared | None = None
-    wheel: UnpackedWheel | None = None
-    cache_key: str | None = None
-    lasts: bool = False
-
-    def describe_anew(self, text: bytes, metadata: CoreMetadata) -> None:
-        """It turned out to be something else than was thought."""
-        self.text, self.metadata = text, metadata
 
 
 class Provisions(Protocol):
@@ -197,12 +157,12 @@ class Builds:
             return self._of_repository(wanted, wanted.repository, chain)
         stated = wanted.hashes.get("sha256") if wanted.vouched else None
         if stated is not None:
-            built = self._built(wanted, stated, _archive_origin(wanted, stated))
+            built = self._built(wanted, stated, archive_origin(wanted, stated))
             if built is not None:
                 return built
         archive, sha256, lasts = self._obtain(wanted)
         if lasts and sha256 != stated:
-            built = self._built(wanted, sha256, _archive_origin(wanted, sha256))
+            built = self._built(wanted, sha256, archive_origin(wanted, sha256))
             if built is not None:
                 return built
         return self._of_archive(wanted, chain, archive, sha256, lasts=lasts)
@@ -216,7 +176,7 @@ class Builds:
             editable=wanted.editable,
             subdirectory=wanted.subdirectory,
         )
-        sources = self._sources(wanted, _below(wanted.local, wanted))
+        sources = self._sources(wanted, project_folder(wanted.local, wanted))
         return self._by_backend(wanted, chain, origin, sources)
 
     def _of_repository(self, wanted: Wanted, repository: Repository, chain: Chain) -> Source:
@@ -225,8 +185,8 @@ class Builds:
             return self._of_edited(wanted, repository, chain)
         if repository.names_commit:
             commit = repository.revision or ""
-            origin = _repository_origin(wanted, repository, commit)
-            built = self._built(wanted, _commit_digest(repository, commit), origin)
+            origin = repository_origin(wanted, repository, commit)
+            built = self._built(wanted, commit_digest(repository, commit), origin)
             if built is not None:
                 return built
         obtained = self._checkout(repository)
@@ -234,11 +194,11 @@ class Builds:
         return self._by_backend(
             wanted,
             chain,
-            _repository_origin(wanted, repository, commit),
-            self._sources(wanted, _below(obtained.checkout.folder, wanted)),
+            repository_origin(wanted, repository, commit),
+            self._sources(wanted, project_folder(obtained.checkout.folder, wanted)),
             checkout=obtained.checkout.folder,
             lasts=obtained.lasts,
-            cache_key=self._key(wanted, _commit_digest(repository, commit))
+            cache_key=self._key(wanted, commit_digest(repository, commit))
             if obtained.lasts
             else None,
         )
@@ -246,7 +206,7 @@ class Builds:
     def _of_edited(self, wanted: Wanted, repository: Repository, chain: Chain) -> Source:
         passing = self._place("checkout-") / wanted.filename
         checkout = self._programs().to_edit(repository, wanted.filename, passing)
-        folder = _below(checkout.folder, wanted)
+        folder = project_folder(checkout.folder, wanted)
         origin = DirectUrl(url=folder.as_uri(), directory=True, editable=True)
         sources = self._sources(wanted, folder)
         return self._by_backend(wanted, chain, origin, sources, checkout=checkout.folder)
@@ -269,11 +229,11 @@ class Builds:
         from kedge.build.archive import unpack_source
 
         folder = unpack_source(archive, self._place("source-"))
-        sources = self._sources(wanted, _below(folder, wanted))
-        origin = _archive_origin(wanted, sha256)
+        sources = self._sources(wanted, project_folder(folder, wanted))
+        origin = archive_origin(wanted, sha256)
         key = self._key(wanted, sha256) if lasts else None
-        static = _static_metadata(sources.folder)
-        if static is not None and _is_expected(wanted, static[0]):
+        static = static_metadata(sources.folder)
+        if static is not None and is_expected(wanted, static[0]):
             return Source(
                 wanted=wanted,
                 origin=origin,
@@ -303,8 +263,8 @@ class Builds:
         """Described by what the backend prepares."""
         prepared, vouched = self._prepared(sources, wanted, chain)
         metadata = parse_metadata(prepared.metadata, where=wanted.shown)
-        if not _is_expected(wanted, metadata):
-            raise _unexpected(wanted, metadata)
+        if not is_expected(wanted, metadata):
+            raise unexpected(wanted, metadata)
         return Source(
             wanted=wanted,
             origin=origin,
@@ -325,8 +285,8 @@ class Builds:
         source.lasts = source.lasts and vouched
         said, text = source.metadata, source.prepared.metadata
         source.describe_anew(text, parse_metadata(text, where=source.wanted.shown))
-        if _identity(source.metadata) != _identity(said):
-            raise _another(source.wanted, source.metadata, said)
+        if identity(source.metadata) != identity(said):
+            raise built_as_another(source.wanted, source.metadata, said)
         problems = disagreements(said, source.metadata)
         if problems:
             raise MetadataChangedError(
@@ -376,7 +336,7 @@ class Builds:
         from kedge.install.unpack import unpack_into
 
         wheel = unpack_into(store.wheels, sha256, archive)
-        _check_built(source, wheel)
+        check_built(source, wheel)
         if source.lasts and source.cache_key is not None:
             self._stores.lasting.built.put(source.cache_key, sha256)
         source.wheel = wheel
@@ -423,7 +383,7 @@ class Builds:
             return None
         text = (wheel.dist_info / "METADATA").read_bytes()
         metadata = parse_metadata(text, where=wheel.manifest.filename)
-        if not _is_expected(wanted, metadata):
+        if not is_expected(wanted, metadata):
             return None
         return Source(
             wanted=wanted,
@@ -491,91 +451,3 @@ class Builds:
                 check=self._check,
             )
         return self._workshop
-
-
-# --------------------------------------------------------------------------------------------
-# What a source is
-
-
-def _below(folder: Path, wanted: Wanted) -> Path:
-    """The folder of the project: ``#subdirectory=`` of it, which must not lead out."""
-    if not wanted.subdirectory:
-        return folder
-    inside = (folder / wanted.subdirectory).resolve()
-    if not inside.is_relative_to(folder.resolve()) or not inside.is_dir():
-        raise SourceError(
-            f"{wanted.shown} has no folder {wanted.subdirectory}.",
-            source=wanted.shown,
-            hint="#subdirectory=… in the URL names it, counted from the top of the sources.",
-        )
-    return inside
-
-
-def _archive_origin(wanted: Wanted, sha256: str) -> DirectUrl:
-    return DirectUrl(
-        url=strip_secrets(urldefrag(wanted.url).url),
-        archive_hashes={"sha256": sha256},
-        subdirectory=wanted.subdirectory,
-    )
-
-
-def _repository_origin(wanted: Wanted, repository: Repository, commit: str) -> DirectUrl:
-    return DirectUrl(
-        url=repository.url,
-        vcs=repository.vcs,
-        commit_id=commit,
-        requested_revision=repository.revision,
-        subdirectory=wanted.subdirectory,
-    )
-
-
-def _commit_digest(repository: Repository, commit: str) -> str:
-    """What stands for a commit where an archive has its digest."""
-    return hashlib.sha256(f"{repository.vcs}+{repository.url}@{commit}".encode()).hexdigest()
-
-
-def _static_metadata(folder: Path) -> tuple[CoreMetadata, bytes] | None:
-    """``PKG-INFO``, where building cannot change what it says (PEP 643)."""
-    try:
-        text = (folder / "PKG-INFO").read_bytes()
-        metadata = parse_metadata(text, where=str(folder / "PKG-INFO"))
-        metadata.version  # noqa: B018 - read here, so that what is damaged shows here
-    except (OSError, PageError):
-        return None
-    from kedge.index.metadata import is_static
-
-    return (metadata, text) if is_static(metadata) else None
-
-
-def _is_expected(wanted: Wanted, metadata: CoreMetadata) -> bool:
-    if wanted.expected is None:
-        return True
-    return _identity(metadata) == wanted.expected
-
-
-def _unexpected(wanted: Wanted, metadata: CoreMetadata) -> PageError:
-    return PageError(
-        f"{wanted.filename} turns out to be {metadata.name} {metadata.version_text}",
-        url=redact_url(wanted.url),
-    )
-
-
-def _check_built(source: Source, wheel: UnpackedWheel) -> None:
-    """Refuse a wheel of another project or version than its metadata said."""
-    text = (wheel.dist_info / "METADATA").read_bytes()
-    built = parse_metadata(text, where=wheel.manifest.filename)
-    if _identity(built) != _identity(source.metadata):
-        raise _another(source.wanted, built, source.metadata)
-
-
-def _identity(metadata: CoreMetadata) -> tuple[str, Version]:
-    return (metadata.canonical_name, metadata.version)
-
-
-def _another(wanted: Wanted, built: CoreMetadata, said: CoreMetadata) -> BuildError:
-    return BuildError(
-        f"{wanted.shown} was built as {built.name} {built.version}, and its metadata says "
-        f"{said.name} {said.version}.",
-        source=wanted.shown,
-        hint="The fault is the backend's, or the project's own: tell its maintainers.",
-    )

@@ -16,7 +16,7 @@ from kedge.errors import NeedsBuildError
 from kedge.index import IndexFile, Link
 from kedge.index.links import filename_of, fragment_hashes
 from kedge.model import Hashes, local_path, redact_url
-from kedge.pipeline.builds import Chain, Source, Wanted
+from kedge.pipeline.sources import Source, Wanted
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kedge.environment import CoreMetadata
     from kedge.index import Index
     from kedge.model import DirectUrl
-    from kedge.pipeline.builds import Builds
+    from kedge.pipeline.builds import Builds, Chain
     from kedge.resolve import Direct
 
 ConfigSettings = Mapping[str, "str | tuple[str, ...]"]

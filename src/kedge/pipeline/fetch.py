@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     from kedge.cache import UnpackedWheel
     from kedge.install.workers import Workers
-    from kedge.pipeline.builds import Source
     from kedge.pipeline.catalog import Catalog
     from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
+    from kedge.pipeline.sources import Source
     from kedge.pipeline.stores import Stores
     from kedge.resolve import Pin
 
