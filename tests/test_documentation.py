@@ -100,3 +100,14 @@ def test_a_link_leads_somewhere(path: Path) -> None:
     ):
         there = (path.parent / target).resolve()
         assert there.exists() or there == WRITTEN_BY_THE_BUILD, target
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(each, id=each.name) for each in sorted(DOCS.rglob("*.md"))]
+)
+def test_a_table_has_all_its_cells(path: Path) -> None:
+    """A row that is cut short ends the table without a word, and what follows it is lost."""
+    for table in re.findall(r"(?:^\|.*\n)+", path.read_text("utf-8"), re.MULTILINE):
+        rows = table.splitlines()
+        assert len(rows) > 2, rows
+        assert len({len(re.split(r"(?<!\\)\|", row.rstrip())) for row in rows}) == 1, rows
