@@ -14,28 +14,33 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from kedge.cache.atomic import Scratch
+
+#: Text where there are many: a ``Path`` costs as much as reading a head.
+StrPath: TypeAlias = "str | os.PathLike[str]"
 
 #: No head is longer; one that is counts as absent where only heads are read.
 _HEAD_LIMIT = 8192
 
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
-def write(scratch: Scratch, path: Path, head: Mapping[str, object], body: bytes) -> bool:
+
+def write(scratch: Scratch, path: StrPath, head: Mapping[str, object], body: bytes) -> bool:
     """Store it, whole or not at all; ``False`` when the file system would not have it."""
     line = json.dumps({**head, "length": len(body), "crc32": zlib.crc32(body)}).encode()
     try:
-        scratch.write(path, (line, b"\n", body))
+        scratch.write(Path(path), (line, b"\n", body))
     except OSError:
         return False
     return True
 
 
-def read(path: Path) -> tuple[dict[str, Any], bytes] | None:
+def read(path: StrPath) -> tuple[dict[str, Any], bytes] | None:
     """The head and the body, or ``None`` when the file is absent or damaged."""
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except OSError:
         return None
     line, _, body = data.partition(b"\n")
@@ -45,15 +50,19 @@ def read(path: Path) -> tuple[dict[str, Any], bytes] | None:
     return found, body
 
 
-def head(path: Path) -> dict[str, Any] | None:
+def head(path: StrPath) -> dict[str, Any] | None:
     """The head alone; ``None`` also where the file is not as long as its head says.
 
-    The body may still be damaged: whoever wants that has to :func:`read` it.
+    The body may still be damaged: whoever wants that has to :func:`read` it. A run that has
+    nothing to ask reads hundreds of heads, so this is the system's part of it and no more.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            start = file.read(_HEAD_LIMIT)
-            size = os.fstat(file.fileno()).st_size
+        descriptor = os.open(path, _READ)
+        try:
+            start = os.read(descriptor, _HEAD_LIMIT)
+            size = os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
     line, newline, _ = start.partition(b"\n")
@@ -65,7 +74,7 @@ def head(path: Path) -> dict[str, Any] | None:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(line)
+        found = json.loads(line.decode())  # of bytes json guesses the encoding first
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -48,9 +48,9 @@ class MetadataStore:
         """Remove the metadata of that wheel, if it is there."""
         path = self._path(sha256)
         if path is not None:
-            self._scratch.discard(path)
+            self._scratch.discard(Path(path))
 
-    def _path(self, sha256: str) -> Path | None:
+    def _path(self, sha256: str) -> str | None:
         if not _SHA256.fullmatch(sha256):
             return None
-        return Path(f"{self.folder}/{sha256[:2]}/{sha256[2:]}")
+        return f"{self.folder}/{sha256[:2]}/{sha256[2:]}"

@@ -107,11 +107,11 @@ class PageStore:
 
     def forget(self, url: str) -> None:
         """Remove the page of that address, if there is one."""
-        self._scratch.discard(self._path(url))
+        self._scratch.discard(Path(self._path(url)))
 
-    def _path(self, url: str) -> Path:
+    def _path(self, url: str) -> str:
         key = hashlib.sha256(without_credentials(url).encode()).hexdigest()
-        return Path(f"{self.folder}/{key[:2]}/{key[2:]}")
+        return f"{self.folder}/{key[:2]}/{key[2:]}"
 
 
 def without_credentials(url: str) -> str:

@@ -94,13 +94,13 @@ class WheelStore:
         """
         if not _SHA256.fullmatch(sha256):
             return None
-        path = Path(self.folder, sha256[:2], sha256[2:], _MANIFEST)
+        entry = f"{self.folder}/{sha256[:2]}/{sha256[2:]}"
+        path, tree = f"{entry}/{_MANIFEST}", Path(f"{entry}/{_TREE}")
         try:
-            with path.open("rb", buffering=0) as file:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - there may be hundreds
                 data = file.readall()
                 self._mark_used(file.fileno(), path)
             manifest = load(data)
-            tree = path.with_name(_TREE)
             if tree.is_dir():
                 return UnpackedWheel(sha256=sha256, tree=tree, manifest=manifest)
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
@@ -214,7 +214,7 @@ class WheelStore:
             raise ValueError(f"no SHA-256: {sha256!r}")
         return self.folder / sha256[:2] / sha256[2:]
 
-    def _mark_used(self, descriptor: int, manifest: Path) -> None:
+    def _mark_used(self, descriptor: int, manifest: str) -> None:
         if time.time() - os.fstat(descriptor).st_mtime > _USED_SECONDS:
             with suppress(OSError):
                 os.utime(manifest)
