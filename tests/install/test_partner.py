@@ -49,10 +49,14 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def _wheels() -> list[Artifact]:
+    """The last is the largest, which is what the partner takes first."""
     return [
         wheel(
             f"demo-{letter}",
-            files={f"space/{letter}/m{place}.py": f"n = {place}\n" for place in range(40)},
+            files={
+                **{f"space/{letter}/m{place}.py": f"n = {place}\n" for place in range(40)},
+                **({"larger.py": ""} if letter == "l" else {}),
+            },
             data={f"data/share/{letter}.txt": "notes", f"scripts/tool-{letter}": "#!python\n"},
             entry_points={f"run-{letter}": f"space.{letter}.m1:main"},
         )
@@ -103,13 +107,18 @@ def test_what_becomes_of_the_process_does_not_matter(
         assert stand.venv.run("-c", f"import space.{letter}.m7 as m; print(m.n)").strip() == "7"
 
 
-def test_damage_is_noticed_in_what_the_partner_links(stand: Stand, answers: list[int]) -> None:
-    additions = [stand.addition(artifact) for artifact in _wheels()]
+@pytest.mark.parametrize("letter", ["l", "b"])
+def test_damage_is_noticed_in_what_the_partner_links(
+    stand: Stand, answers: list[int], letter: str
+) -> None:
+    """These two it takes together, as its first job."""
+    additions = {each.name[-1]: each for each in map(stand.addition, _wheels())}
     before = stand.snapshot()
-    (additions[-1].wheel.tree / "space" / "l" / "m3.py").write_text("n = 4\n")
+    damaged = additions[letter].wheel
+    (damaged.tree / "space" / letter / "m3.py").write_text("n = 4\n")
     with pytest.raises(DamagedEntryError) as caught:
-        stand.install(*additions)
-    assert caught.value.sha256 == additions[-1].wheel.sha256
+        stand.install(*additions.values())
+    assert caught.value.sha256 == damaged.sha256
     assert answers[0] == 1
     assert stand.snapshot() == before
 
@@ -127,16 +136,17 @@ def test_a_link_in_the_place_of_a_file_is_noticed(stand: Stand, answers: list[in
 
 
 @pytest.mark.parametrize("way", ["files", "data"])
+@pytest.mark.parametrize("path", ["shared.py", "space/shared.py", "both/shared.py"])
 def test_two_that_bring_the_same_file_are_for_one_process(
-    stand: Stand, answers: list[int], way: str
+    stand: Stand, answers: list[int], way: str, path: str
 ) -> None:
-    one = wheel("one", files={"shared.py": "who = 'one'\n"})
-    path = {"files": "shared.py", "data": "purelib/shared.py"}[way]
-    two = wheel("two", **{way: {path: "who = 'two'\n"}})  # type: ignore[arg-type]
+    one = wheel("one", files={path: "who = 'one'\n"})
+    again = {"files": path, "data": f"purelib/{path}"}[way]
+    two = wheel("two", **{way: {again: "who = 'two'\n"}})  # type: ignore[arg-type]
     told = Told()
     stand.install(*_wheels(), one, two, reporter=told)
     assert answers == []
-    assert told.all("contested") == [(str(stand.venv.site / "shared.py"), "two")]
+    assert told.all("contested") == [(str(stand.venv.site / path), "two")]
 
 
 @pytest.mark.parametrize("at", [3, 60, 200, 300])

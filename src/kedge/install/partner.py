@@ -1,9 +1,10 @@
 """A second process that links along: two processors make the same files in little more than half
 of the time, and threads do not, which take turns at the interpreter's lock.
 
-It takes wheels from the end of the list while this process works from the beginning, and does
-what is plain: a file that is as the manifest says is hard-linked to where nothing is. All else it
-leaves to :class:`~kedge.install.link.Linker`, and what it cannot do at all is done without it.
+It takes wheels from the end of the list, several small ones at a time, while this process works
+from the beginning, and does what is plain: a file that is as the manifest says is hard-linked to
+where nothing is. All else it leaves to :class:`~kedge.install.link.Linker`, and what it cannot do
+at all is done without it.
 
 It holds the lock of the environment too: were this process killed, the next one waits until the
 partner, which finds nobody to answer to, has ended.
@@ -17,6 +18,7 @@ import subprocess
 import sys
 from collections import deque
 from contextlib import suppress
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -29,18 +31,24 @@ Key = TypeVar("Key")
 #: Fewer files than this are linked before a process has started.
 WORTH_IT = 4000
 
+#: Files of one job, at least: each costs both processes a word with the other.
+_JOB = 400
+
+# What a number of bytes is written with, before them: marshal reads a pipe piece by piece.
+_LENGTH = 8
+
 # Runs in kedge's own Python: a job in, the numbers of the files that it left out.
-_PARTNER = """\
+_PARTNER = f"""\
 import marshal, os, sys
 def run(parts, plain, executable):
     left = []
     for number, (source, destination, folders, rows) in enumerate(parts):
+        from_, to = os.open(source, os.O_RDONLY), os.open(destination, os.O_RDONLY)
         for folder in folders:
             try:
-                os.mkdir(destination + "/" + folder)
+                os.mkdir(folder, dir_fd=to)
             except FileExistsError:
                 pass
-        from_, to = os.open(source, os.O_RDONLY), os.open(destination, os.O_RDONLY)
         for place, (path, size, _, permissions, mtime_ns) in enumerate(rows):
             try:
                 status = os.stat(path, dir_fd=from_, follow_symlinks=False)
@@ -54,13 +62,11 @@ def run(parts, plain, executable):
         os.close(from_)
         os.close(to)
     return left
-while True:
-    try:
-        job = marshal.load(sys.stdin.buffer)
-    except EOFError:
-        break
-    sys.stdout.buffer.write(marshal.dumps(run(*job)))
-    sys.stdout.buffer.flush()
+pipe, answers = sys.stdin.buffer, sys.stdout.buffer
+while length := pipe.read({_LENGTH}):
+    answer = marshal.dumps(run(*marshal.loads(pipe.read(int.from_bytes(length, "little")))))
+    answers.write(len(answer).to_bytes({_LENGTH}, "little") + answer)
+    answers.flush()
 """
 
 
@@ -135,30 +141,45 @@ class Partner(Generic[Key]):
 
     def _work(self) -> None:
         try:
-            while True:
-                try:
-                    key, parts = self._waiting.pop()
-                except IndexError:
-                    return
-                self._done.put((key, self._ask(parts)))
+            while jobs := self._take():
+                left = iter(self._ask(tuple(part for _, parts in jobs for part in parts)))
+                for key, parts in jobs:
+                    self._done.put((key, [one for one in islice(left, len(parts)) if one.rows]))
         finally:
             self._done.put(None)
 
+    def _take(self) -> list[tuple[Key, tuple[Part, ...]]]:
+        """So much that asking is worth it, and never so much that the other runs out of it."""
+        jobs: list[tuple[Key, tuple[Part, ...]]] = []
+        size = 0
+        most = 1 + len(self._waiting) // 8
+        while size < _JOB and len(jobs) < most:
+            try:
+                job = self._waiting.pop()
+            except IndexError:
+                break
+            jobs.append(job)
+            size += sum(len(part.rows) for part in job[1])
+        return jobs
+
     def _ask(self, parts: tuple[Part, ...]) -> list[Part]:
+        """The same parts with those of their files that the process left."""
         pipe, answers = self._process.stdin, self._process.stdout
         if pipe is None or answers is None:
             raise AssertionError("started with pipes")
+        plain = [(*part[:3], tuple(map(tuple, part.rows))) for part in parts]
+        job = marshal.dumps((plain, *self._modes))
         try:
-            plain = [(*part[:3], tuple(map(tuple, part.rows))) for part in parts]
-            pipe.write(marshal.dumps((plain, *self._modes)))
+            pipe.write(len(job).to_bytes(_LENGTH, "little") + job)
             pipe.flush()
-            left = marshal.load(answers)  # noqa: S302 - of a process of our own
-        except (OSError, EOFError, ValueError, TypeError):
+            answer = answers.read(int.from_bytes(answers.read(_LENGTH), "little"))
+            left = marshal.loads(answer)  # noqa: S302 - of a process of our own
+            rows: list[list[Row]] = [[] for _ in parts]
+            for number, place in left:
+                rows[number].append(parts[number].rows[place])
+        except (OSError, EOFError, ValueError, TypeError, LookupError):
             return list(parts)
-        found: dict[int, list[Row]] = {}
-        for number, place in left:
-            found.setdefault(number, []).append(parts[number].rows[place])
-        return [parts[number]._replace(rows=tuple(rows)) for number, rows in found.items()]
+        return [part._replace(rows=tuple(some)) for part, some in zip(parts, rows, strict=True)]
 
 
 def is_possible() -> bool:

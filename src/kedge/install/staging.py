@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import sysconfig
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -168,20 +168,31 @@ class Staging:
             return None
         every = [part for _, parts in waiting for part in parts]
         number = sum(len(part.rows) for part in every)
-        if number < partner.WORTH_IT:
-            return None
-        paths = [row[0] for part in every for row in part.rows]
-        paths += [path for addition, _ in waiting for path in self._also_there(addition)]
-        if len(set(paths)) < len(paths):
+        if number < partner.WORTH_IT or self._is_any_brought_twice(waiting):
             return None
         for place in {part.destination for part in every}:
             self.make(place)
+        _balance(waiting)
         regular = stat.S_IFREG
         modes = regular | 0o666 & ~self._umask, regular | (0o777 & ~self._umask) | 0o111
         try:
             return Partner(waiting, modes=modes, lock=self._lock)
         except OSError:  # no process to be had
             return None
+
+    def _is_any_brought_twice(self, waiting: Iterable[Waiting]) -> bool:
+        """Whether two bring the same file to the folder of modules; most folders there are one's
+        alone, and then so is what is in them.
+        """
+        each = [(part, _tops(part)) for _, parts in waiting for part in parts]
+        paths = [path for addition, _ in waiting for path in self._also_there(addition)]
+        owners = Counter(path.partition("/")[0] for path in paths)
+        for _, tops in each:
+            owners.update(tops)
+        for part, tops in each:
+            if any(owners[top] > 1 for top in tops):
+                paths += [row[0] for row in part.rows]
+        return len(set(paths)) < len(paths)
 
     def _also_there(self, addition: Addition) -> Iterator[str]:
         """What comes to the folder of modules by way of a ``.data`` folder."""
@@ -378,6 +389,25 @@ class _StagedWheel:
         if replaced:
             record = made_ready(file for file in linked.files if file.path not in replaced).record
         return record + compiled.record + rest
+
+
+def _tops(part: Part) -> set[str]:
+    """What it brings to the folder itself, be it a file or a folder with files."""
+    tops = {folder for folder in part.folders if "/" not in folder}
+    tops.update([row[0] for row in part.rows if "/" not in row[0]])
+    return tops
+
+
+def _balance(waiting: deque[Waiting]) -> None:
+    """Order it for two that take from its ends: both begin with what is large and come to the
+    small in its middle at the same time. The smallest of all is the first.
+    """
+    ordered = sorted(
+        waiting, key=lambda each: sum(len(part.rows) for part in each[1]), reverse=True
+    )
+    smallest, others = ordered[-1:], ordered[:-1]
+    waiting.clear()
+    waiting.extend([*smallest, *others[1::2], *reversed(others[::2])])
 
 
 def _platform(interpreter: Interpreter) -> str:
