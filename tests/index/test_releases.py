@@ -7,8 +7,8 @@ import random
 import pytest
 from packaging.utils import canonicalize_name
 
+from kedge.index.entries import Links
 from kedge.index.files import files_of
-from kedge.index.kept import Links
 from kedge.index.links import Link
 from kedge.index.releases import Listed, Releases
 

@@ -18,7 +18,7 @@ from kedge.cache.pages import CachedPage, PageHead
 from kedge.classes import frozen, replace
 from kedge.errors import HttpStatusError, PageError
 from kedge.index import kept
-from kedge.index.kept import Links
+from kedge.index.entries import Links
 from kedge.index.pages import ACCEPT, Page, read_html, read_page
 from kedge.model import Hashes, redact_url, strip_secrets, whole_number
 

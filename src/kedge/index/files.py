@@ -290,14 +290,21 @@ def by_stated_version(
     Each version once, its places in order. What :func:`files_of` passes over may be among them.
     """
     texts: dict[str, list[int]] = {}
+    # Most follow another wheel of their version, which takes one comparison to see.
+    start: str | tuple[()] = ()
+    last: list[int] = []
     for place, filename in enumerate(filenames):
-        if filename.endswith(".whl"):
-            text = filename.split("-", 2)[1] if "-" in filename else None
-        else:
-            stem, extension = split_extension(filename)
-            text = _after_name(stem, name) if extension in SDIST_EXTENSIONS else None
-        if text is not None:
-            texts.setdefault(text, []).append(place)
+        wheel = filename.endswith(".whl")
+        if wheel and filename.startswith(start):
+            last.append(place)
+            continue
+        text = _stated_version(filename, name, wheel=wheel)
+        if text is None:
+            continue
+        places = texts.setdefault(text, [])
+        places.append(place)
+        if wheel:
+            start, last = f"{filename.partition('-')[0]}-{text}-", places
     found: dict[Version, list[int]] = {}
     for text, places in texts.items():
         version = _version(text)
@@ -306,6 +313,14 @@ def by_stated_version(
         elif version is not None:
             found[version] = places
     yield from found.items()
+
+
+def _stated_version(filename: str, name: NormalizedName, *, wheel: bool) -> str | None:
+    """The version that a file name seems to state, as it is written."""
+    if wheel:
+        return filename.split("-", 2)[1] if "-" in filename else None
+    stem, extension = split_extension(filename)
+    return _after_name(stem, name) if extension in SDIST_EXTENSIONS else None
 
 
 def _version_of(link: Link, name: NormalizedName) -> Version | None:

@@ -20,9 +20,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from kedge.environment.metadata import CoreMetadata
 from kedge.errors import PageError
+from kedge.index.entries import Links
 from kedge.index.fetch import Downloaded, Fetched, Fetcher, PageCache, PageFetcher
 from kedge.index.files import IndexFile, direct_file
-from kedge.index.kept import Links
 from kedge.index.links import Link, link_from
 from kedge.index.metadata import MetadataCache, MetadataReader
 from kedge.index.releases import Listed, Releases

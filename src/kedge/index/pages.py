@@ -13,7 +13,8 @@ from kedge.classes import frozen
 from kedge.errors import NotAnIndexError, PageError
 from kedge.index.files import SDIST_EXTENSIONS
 from kedge.index.links import Link
-from kedge.index.simple_json import NotSimpleJsonError, parse_json
+from kedge.index.simple_json import NotSimpleJsonError, parse_json, stated_version
+from kedge.index.usual import look_through
 from kedge.model import redact_url, whole_number
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ def read_page(url: str, headers: Mapping[str, str], body: bytes) -> Page:
     """
     kind, charset = content_type(headers)
     if kind == JSON:
+        usual = look_through(body)
+        if usual is not None:
+            links, stated = usual
+            return Page(links, check_version(stated_version(stated), url))
         try:
             parsed = parse_json(body, url)
         except NotSimpleJsonError as exc:

@@ -15,8 +15,8 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from kedge.classes import frozen
+from kedge.index.entries import Links
 from kedge.index.files import IndexFile, by_stated_version, files_of
-from kedge.index.kept import Links
 
 if TYPE_CHECKING:
     from kedge.index.links import Link

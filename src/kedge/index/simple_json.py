@@ -33,20 +33,29 @@ def parse_json(body: bytes, url: str) -> JsonPage:
         raise NotSimpleJsonError(f"it is not JSON ({exc})") from exc
     if not isinstance(page, dict):
         raise NotSimpleJsonError("it is not a JSON object")
-    meta = page.get("meta", {})
-    version = meta.get("api-version") if isinstance(meta, dict) else None
     files = page.get("files")
     if not isinstance(files, list):
         raise NotSimpleJsonError('it has no list of "files"')
     links: list[Link] = []
     try:
-        links.extend(_link(entry, url) for entry in files)
+        links.extend(link_of(entry, url) for entry in files)
     except (TypeError, AttributeError, KeyError, ValueError) as exc:
         raise NotSimpleJsonError(f"files[{len(links)}] is not a file's entry ({exc!r})") from exc
-    return JsonPage(tuple(links), version if isinstance(version, str) else None)
+    return JsonPage(tuple(links), stated_version(page))
 
 
-def _link(entry: Mapping[str, object], base: str) -> Link:
+def stated_version(page: Mapping[str, object]) -> str | None:
+    """What ``meta.api-version`` of the page is, if it is a string."""
+    meta = page.get("meta", {})
+    version = meta.get("api-version") if isinstance(meta, dict) else None
+    return version if isinstance(version, str) else None
+
+
+def link_of(entry: Mapping[str, object], base: str = "") -> Link:
+    """One entry of the page ``base``, which only a relative URL needs.
+
+    Raises one of ``TypeError``, ``AttributeError``, ``KeyError``, ``ValueError`` for what is none.
+    """
     get = entry.get
     url = _text(entry["url"])
     hashes = _pairs(get("hashes") or {})
