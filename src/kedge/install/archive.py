@@ -15,6 +15,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -41,6 +42,9 @@ _ZIP64_SIGNATURE = b"PK\x06\x07"
 _ZIP64_SIZE = 20
 _ZIP64_COUNT, _ZIP64_BYTES = 0xFFFF, 0xFFFFFFFF
 _NEWEST_VERSION = 63
+
+# Bare deflate, without zlib's header.
+_BARE = -zlib.MAX_WBITS
 
 #: Members up to this size are read and inflated in one piece.
 _ONE_PIECE = 4 << 20
@@ -84,10 +88,9 @@ class Member(NamedTuple):
     @property
     def problem(self) -> str | None:
         """Why this kind of member is refused, as the end of a sentence; ``None`` if it is not."""
-        if stat.S_ISLNK(self.mode):
-            return "is a symbolic link"
-        if stat.S_IFMT(self.mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            return "is no regular file"
+        kind = stat.S_IFMT(self.mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, 0):
+            return "is a symbolic link" if kind == stat.S_IFLNK else "is no regular file"
         if self.flags & _ENCRYPTED:
             return "is encrypted"
         if self.method not in (_STORED, _DEFLATED, _BZIP2, _LZMA):
@@ -189,28 +192,31 @@ class Archive:
     def whole(self, member: Member) -> bytes | None:
         """The member's bytes, exactly ``member.size``; ``None`` where only :meth:`chunks` will do.
 
-        The CRC is left to the caller.
+        The CRC is left to the caller. Runs once for each of the many small files of a wheel.
 
         :raises BadArchive: its data is not what the directory says.
         """
-        if member.span > _ONE_PIECE or member.size > _ONE_PIECE:
+        _, _, size, compressed, _, method, _, _, offset, span = member
+        if span > _ONE_PIECE or size > _ONE_PIECE or method not in (_STORED, _DEFLATED):
             return None
-        if member.method not in (_STORED, _DEFLATED):
-            return None
-        raw = self._bytes(member.offset, member.span)
-        start = _data_start(member, raw)
-        data = raw[start : start + member.compressed]
-        if member.method == _STORED:
+        at = offset - self._window_start
+        if at < 0 or at + span > len(self._window):
+            self._window = memoryview(self._read_at(offset, max(span, _WINDOW)))
+            self._window_start, at = offset, 0
+        start = at + _data_start(member, self._window, at)
+        data = self._window[start : start + compressed]
+        if method == _STORED:
             content = bytes(data)
         else:
-            inflate = self._begin(-zlib.MAX_WBITS)
+            inflate = self._begin(_BARE)
             try:
-                content = inflate.decompress(data, member.size + 1)
+                content = inflate.decompress(data, size + 1)
             except self._error as exc:
                 raise _cannot_decompress(member, exc) from exc
-            if len(content) == member.size and not inflate.eof:
+            if len(content) == size and not inflate.eof:
                 raise BadArchive(f"{member.name} is cut short")
-        _check_size(member, len(content))
+        if len(content) != size:
+            _check_size(member, len(content))
         return content
 
     def chunks(self, member: Member) -> Iterator[bytes]:
@@ -227,14 +233,6 @@ class Archive:
             yield piece
         _check_size(member, total)
 
-    def _bytes(self, offset: int, length: int) -> memoryview:
-        """Those bytes of the file, or as many as there are; what follows is read along."""
-        start = offset - self._window_start
-        if start < 0 or start + length > len(self._window):
-            self._window = memoryview(self._read_at(offset, max(length, _WINDOW)))
-            self._window_start, start = offset, 0
-        return self._window[start : start + length]
-
     def _read_at(self, offset: int, length: int) -> bytes:
         with self._lock:
             self._file.seek(offset)
@@ -244,7 +242,7 @@ class Archive:
         head = self._read_at(member.offset, min(member.span, 30 + 2 * 0xFFFF))
         position = member.offset + _data_start(member, head)
         left = member.compressed
-        inflate = self._begin(-zlib.MAX_WBITS) if member.method == _DEFLATED else None
+        inflate = self._begin(_BARE) if member.method == _DEFLATED else None
         while left and (inflate is None or not inflate.eof):
             data = self._read_at(position, min(_INPUT, left))
             if not data:
@@ -309,9 +307,11 @@ def _read_ordinary(file: BinaryIO, size: int) -> tuple[Member, ...] | None:
     found = _read_entries(directory, count)
     if found is None:
         return None
-    found.sort(key=lambda entry: entry[-1])
+    found.sort(key=itemgetter(-1))
     ends = [entry[-1] for entry in found[1:]] + [offset]
-    return tuple(Member(*entry, end - entry[-1]) for entry, end in zip(found, ends, strict=True))
+    return tuple(
+        Member._make((*entry, end - entry[-1])) for entry, end in zip(found, ends, strict=True)
+    )
 
 
 _Entry = tuple[str, bytes, int, int, int, int, int, int, int]
@@ -335,7 +335,10 @@ def _read_entries(directory: bytes, count: int) -> list[_Entry] | None:
         position += _ENTRY.size + name_length
         raw_name = directory[position - name_length : position]
         try:
-            name = raw_name.decode("utf-8" if flags & _UTF8 else "cp437")
+            if raw_name.isascii():  # cp437 is slow
+                name = raw_name.decode()
+            else:
+                name = raw_name.decode("utf-8" if flags & _UTF8 else "cp437")
         except UnicodeDecodeError:
             return None
         found.append(
@@ -344,15 +347,18 @@ def _read_entries(directory: bytes, count: int) -> list[_Entry] | None:
     return found if position == len(directory) else None
 
 
-def _data_start(member: Member, raw: bytes | memoryview) -> int:
-    """Where the data begins, counted from the local header; checks that the two headers agree."""
-    if len(raw) < _LOCAL_HEADER.size:
-        raise BadArchive(f"{member.name} is cut short")
-    signature, name_length, extra_length = _LOCAL_HEADER.unpack_from(raw)
+def _data_start(member: Member, buffer: bytes | memoryview, at: int = 0) -> int:
+    """Where the data begins, counted from the local header, which is at that place of the buffer;
+    checks that the two headers agree.
+    """
+    try:
+        signature, name_length, extra_length = _LOCAL_HEADER.unpack_from(buffer, at)
+    except struct.error:
+        raise BadArchive(f"{member.name} is cut short") from None
     if signature != _LOCAL_SIGNATURE:
         raise BadArchive(f"{member.name} is not where the directory says")
-    name = raw[_LOCAL_HEADER.size : _LOCAL_HEADER.size + name_length]
-    if name != member.raw_name:
+    name = at + _LOCAL_HEADER.size
+    if bytes(buffer[name : name + name_length]) != member.raw_name:
         raise BadArchive(f"{member.name} has another name in front of its data")
     start: int = _LOCAL_HEADER.size + name_length + extra_length
     if start + member.compressed > member.span:

@@ -24,10 +24,10 @@ def apart(
     """
     linked: list[ManifestEntry] = []
     others: list[ManifestEntry] = []
+    written = {f"{dist_info}/{name}" for name in _WRITTEN}
     for entry in entries:
-        top, _, inside = entry.path.partition("/")
-        special = top.endswith(".data") if inside else False
-        special = special or (top == dist_info and inside in _WRITTEN)
+        path = entry.path
+        special = path in written or (".data/" in path and path.partition("/")[0].endswith(".data"))
         (others if special else linked).append(entry)
     return made_ready(linked), tuple(others)
 
@@ -35,13 +35,15 @@ def apart(
 def made_ready(entries: Iterable[ManifestEntry], *, with_digests: bool = True) -> Linked:
     """Files that are linked as they are; RECORD states no digests of bytecode, as with pip."""
     # By folder, so that whoever links them meets each folder once.
-    ordered = sorted(entries, key=lambda entry: (entry.path.rpartition("/")[0], entry.path))
+    by_folder: dict[str, list[ManifestEntry]] = {}
+    for entry in entries:
+        by_folder.setdefault(entry.path.rpartition("/")[0], []).append(entry)
     folders: set[str] = set()
-    for entry in ordered:
-        folder = entry.path.rpartition("/")[0]
+    for folder in by_folder:
         while folder and folder not in folders:
             folders.add(folder)
             folder = folder.rpartition("/")[0]
+    ordered = [entry for folder in sorted(by_folder) for entry in sorted(by_folder[folder])]
     lines = (
         record_line(entry.path, entry.digest, entry.size)
         if with_digests

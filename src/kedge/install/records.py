@@ -12,8 +12,8 @@ import hashlib
 import io
 import json
 import re
+from typing import NamedTuple
 
-from kedge.classes import frozen
 from kedge.model import DirectUrl, whole_number
 
 #: Signatures of RECORD; they cannot be listed in it with a digest.
@@ -27,8 +27,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 
 
-@frozen
-class Listed:
+class Listed(NamedTuple):
     """One row of a wheel's RECORD, as far as it can be checked.
 
     ``algorithm`` and ``digest`` are empty when it states none, or none that this Python can
@@ -50,8 +49,7 @@ def spelled(digest: bytes) -> str:
     >>> spelled(bytes(32))
     'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
     """
-    text = binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE)
-    return text.rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def parse_wheel_record(data: bytes) -> tuple[dict[str, Listed], list[str]]:
@@ -80,6 +78,8 @@ def _listed(path: str, row: list[str]) -> tuple[Listed, str | None]:
     problem = None
     if size_text and size is None:
         problem = f"RECORD states a size of {path} that is no number: {size_text!r}"
+    if size is not None and stated.startswith("sha256="):  # what nearly every row is
+        return Listed("sha256", stated[7:], size), None
     algorithm, separator, digest = stated.partition("=")
     if not separator or algorithm.lower() not in _COMPUTABLE:
         return Listed(size=size), problem

@@ -152,7 +152,7 @@ def _examine(archive: Archive, filename: str, *, fold_case: bool) -> _Layout:
         if member.is_folder:
             continue
         other = files.setdefault(member.name, member)
-        if (other.crc, other.size) != (member.crc, member.size):
+        if other is not member and (other.crc, other.size) != (member.crc, member.size):
             problems.append(f"{member.name} is there twice, with different contents")
     problems += collisions(files, fold_case=fold_case)
     problems += _growth_problems(archive, files.values())
@@ -178,8 +178,10 @@ def _growth_problems(archive: Archive, files: Iterable[Member]) -> list[str]:
 def _data_problems(paths: Iterable[str]) -> list[str]:
     problems = []
     for path in paths:
+        if ".data/" not in path:
+            continue
         parts = path.split("/", 2)
-        if len(parts) == 1 or not parts[0].endswith(".data"):
+        if not parts[0].endswith(".data"):
             continue
         if len(parts) < 3:
             problems.append(f"{path} belongs to no scheme")
@@ -285,29 +287,36 @@ class _Unpacking:
 
     def _write_sound(self, member: Member) -> list[str]:
         """In one piece if it is small. Plain ``os`` calls: a wheel has hundreds of these."""
-        name = member.name
+        name, size = member.name, member.size
         listed = self._rows.get(name)
         content = self._archive.whole(member)
         looked_at = name in self._to_look_at
         if content is None and looked_at:
             content = b"".join(self._archive.chunks(member))
-        executable = member.is_executable
+        executable = member.mode & 0o111 and member.is_executable
         path = f"{self._destination}/{name}"
         descriptor = os.open(path, _OPEN_FLAGS, 0o777 if executable else 0o666)
         try:
             if content is None:
                 found = self._write_in_pieces(descriptor, member, listed)
             else:
-                _write_all(descriptor, content)
+                written = os.write(descriptor, content)
+                if written != size:
+                    _write_all(descriptor, content[written:])
                 found = _measure(content, listed)
-            mode, mtime_ns = _finished(descriptor, executable=executable)
+            status = os.fstat(descriptor)
+            mode = status.st_mode & 0o777
+            if executable:
+                mode = _executable(descriptor, mode)
         finally:
             os.close(descriptor)
         if content is not None and looked_at:
             self._looked_at[name.rpartition("/")[2]] = content
         digest = spelled(found.sha256)
-        self._entries.append(ManifestEntry(name, member.size, digest, mode, mtime_ns))
-        return list(self._findings(member, listed, digest, found))
+        self._entries.append(ManifestEntry(name, size, digest, mode, status.st_mtime_ns))
+        if listed == ("sha256", digest, size):  # what nearly every row says
+            return []
+        return list(self._findings(member, listed, found))
 
     def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
         sha256 = hashlib.sha256()
@@ -322,16 +331,7 @@ class _Unpacking:
                 crc = zlib.crc32(chunk, crc)
         return _Found(sha256.digest(), None if other is None else other.digest(), crc)
 
-    def _findings(
-        self, member: Member, listed: Listed | None, digest: str, found: _Found
-    ) -> Iterator[str]:
-        """``digest`` is the SHA-256 as RECORD spells it: what nearly every row says."""
-        if (
-            listed is not None
-            and found.other is None
-            and (listed.digest, listed.size) == (digest, member.size)
-        ):
-            return
+    def _findings(self, member: Member, listed: Listed | None, found: _Found) -> Iterator[str]:
         folder, _, name = member.name.rpartition("/")
         if folder == self._layout.dist_info and name in ("RECORD", *SIGNATURES):
             return
@@ -404,6 +404,8 @@ def _measure(content: bytes, listed: Listed | None) -> _Found:
     sha256 = hashlib.sha256(content).digest()
     if listed is None or not listed.digest:
         return _Found(sha256, None, zlib.crc32(content))
+    if listed.algorithm == "sha256":
+        return _Found(sha256, None, 0)
     other = _other_hash(listed)
     if other is None:
         return _Found(sha256, None, 0)
@@ -423,17 +425,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _finished(descriptor: int, *, executable: bool) -> tuple[int, int]:
-    """The permission bits and the time of the new file.
-
-    pip lets everybody execute what anybody may, whatever the umask says.
-    """
-    status = os.fstat(descriptor)
-    mode = status.st_mode & 0o777
-    if executable and mode & 0o111 != 0o111 and hasattr(os, "fchmod"):
+def _executable(descriptor: int, mode: int) -> int:
+    """Lets everybody execute what anybody may, as pip does, whatever the umask says."""
+    if mode & 0o111 != 0o111 and hasattr(os, "fchmod"):
         mode |= 0o111
         os.fchmod(descriptor, mode)
-    return mode, status.st_mtime_ns
+    return mode
 
 
 def _same_version(one: str, other: str) -> bool:

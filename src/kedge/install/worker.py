@@ -8,6 +8,7 @@ ends it; who asked then does the job without it, and meets the error there.
 from __future__ import annotations
 
 import _thread
+import gc
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ _PIECE = 1 << 16
 
 def work() -> None:
     """Answer each job, one after the other, until the input ends."""
+    gc.set_threshold(200_000, 20, 20)  # a wheel leaves many tuples and no cycles
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     jobs: SimpleQueue[bytes | None] = SimpleQueue()
