@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from kedge.errors import RequirementError
 from kedge.model import Hashes, Origin, OriginKind, redact_text
-from kedge.requirements import Requested, RequestedKind, parse_argument
+from kedge.requirements import Requested, RequestedKind, arguments, parse_argument
 
 HERE = Origin(OriginKind.FILE, path="reqs.txt", line=3)
 SHA = "ab" * 32
@@ -42,6 +46,27 @@ def test_a_name_for_an_index(text: str, expected: tuple[object, ...]) -> None:
     assert (found.name, str(found.specifier), sorted(found.extras), marker) == expected
     assert (found.kind, found.url, found.needs_build) == (RequestedKind.INDEX, None, False)
     assert (found.origin, found.text) == (HERE, text)
+
+
+def test_a_bare_name_is_read_as_the_parser_would_read_it() -> None:
+    """Every short word of the characters that names and extras have, alone and as an extra."""
+
+    def by_the_parser(word: str) -> object:
+        found = Requirement(word)
+        extras = frozenset(map(canonicalize_name, found.extras))
+        return found.name, extras, found.specifier, found.url
+
+    def outcome(read: Callable[[str], object], word: str) -> object:
+        try:
+            return read(word)
+        except ValueError:
+            return None
+
+    pieces = ["".join(piece) for n in range(5) for piece in product("aZ0._-[, ", repeat=n)]
+    words = [word.strip() for piece in pieces for word in (piece, f"a[{piece}]")]
+    differing = [w for w in words if outcome(arguments._parsed, w) != outcome(by_the_parser, w)]
+    assert differing == []
+    assert sum(arguments._PLAIN.fullmatch(word) is not None for word in words) > 1000
 
 
 URLS = [

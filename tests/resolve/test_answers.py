@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +120,13 @@ def test_another_question(changed: Mapping[str, object]) -> None:
     assert question(asked, PLACES) == question(problem("app"), PLACES)
     assert question(replace(asked, **changed), PLACES) != question(asked, PLACES)  # type: ignore[arg-type]
     assert question(asked, (*PLACES, "https://other.test/simple")) != question(asked, PLACES)
+
+
+def test_another_engine_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = question(problem("app"), PLACES)
+    (tmp_path / "resolvelib.py").write_text("__version__ = '0'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert question(problem("app"), PLACES) != before
 
 
 def test_comes_back_as_it_was() -> None:

@@ -157,8 +157,8 @@ def _framed(head: dict[str, object], body: tuple[Any, ...]) -> bytes:
 
 
 def _unframed(data: bytes, *, parts: int) -> tuple[dict[str, object], tuple[Any, ...]]:
-    line, _, lists = data.partition(b"\n")
-    head = _head(line)
+    end = data.index(b"\n")
+    head, lists = _head(data[:end]), memoryview(data)[end + 1 :]
     if zlib.crc32(lists) != head.get("crc32"):
         raise ValueError("the list of files is damaged")
     try:

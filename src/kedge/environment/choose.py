@@ -8,6 +8,7 @@ the program and asks it about itself, or starts nothing when it is kedge's own.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -90,13 +91,10 @@ def choose(
     """
     if choice.reason in (Reason.LAUNCHED_BY, Reason.HOME):
         return current()
-    own = current()
     executable = locate(choice, environ=environ)
-    return (
-        own
-        if _is_program_of(executable, own)
-        else inspect(executable, environ=environ, meanwhile=meanwhile)
-    )
+    if _is_own(executable):
+        return current()
+    return inspect(executable, environ=environ, meanwhile=meanwhile)
 
 
 def locate(choice: Choice, *, environ: Mapping[str, str]) -> Path:
@@ -147,16 +145,17 @@ def _programs(folder: Path) -> Iterator[Path]:
     yield folder / "python.exe"
 
 
-def _is_program_of(executable: Path, own: Interpreter) -> bool:
+def _is_own(executable: Path) -> bool:
     """Whether starting the program would only give kedge's own Python again.
 
     Links are not followed: the Python of a virtual environment is a link to that of another.
     """
-    if os.path.normcase(executable) == os.path.normcase(own.executable):
+    own = Path(sys.executable)
+    if os.path.normcase(executable) == os.path.normcase(own):
         return True
-    if executable.parent.name not in ("bin", "Scripts") or not own.is_venv:
+    if executable.parent.name not in ("bin", "Scripts") or sys.prefix == sys.base_prefix:
         return False
-    return _same(executable.parent.parent, own.prefix) and _same(executable, own.executable)
+    return _same(executable.parent.parent, Path(sys.prefix)) and _same(executable, own)
 
 
 def _same(one: Path, other: Path) -> bool:

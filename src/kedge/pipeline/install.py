@@ -373,14 +373,13 @@ def _removals(
     pip's rules: with ``--user`` a copy in the environment proper is shadowed and stays; in a
     virtual environment what it sees of the Python below stays.
     """
+    replaced = [pin.replaces for pin in resolution.to_install if pin.replaces is not None]
+    if not replaced:
+        return ()
     from kedge.environment.listing import is_local, is_users
 
-    removals = []
-    for pin in resolution.to_install:
-        old = pin.replaces
-        if old is None or not is_local(old, interpreter):
-            continue
-        if user and not is_users(old, interpreter):
-            continue
-        removals.append(old)
-    return tuple(removals)
+    return tuple(
+        old
+        for old in replaced
+        if is_local(old, interpreter) and (not user or is_users(old, interpreter))
+    )

@@ -6,11 +6,9 @@ and metadata are the same (:meth:`kedge.index.Index.state`), and the cache that 
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kedge.errors import KedgeError
-from kedge.resolve import resolve, search
 from kedge.resolve.answers import Heard, Kept, dump, installed_state, load, question, tell_again
 from kedge.settings import options as table
 
@@ -40,12 +38,16 @@ class Recall:
         places = self._index.places() if self._store is not None else None
         key = None if places is None else question(problem, places)
         if self._store is None or key is None:
+            from kedge.resolve import resolve
+
             return resolve(problem, source, reporter, foresight=foresight)
         kept = self._recalled(self._store, key, problem)
         if kept is not None:
             reporter.recalled(len(kept.grounds.pages))
             tell_again(kept.told, reporter)
             return kept.resolution
+        from kedge.resolve import search
+
         heard = Heard(reporter)
         resolution, grounds = search(problem, source, heard, foresight=foresight)
         if grounds is not None:
@@ -74,5 +76,10 @@ class Recall:
 
 def recall(settings: Settings, index: Index, cache: Cache) -> Recall:
     """Where answers are kept, if they are: a time that is relative to now asks anew each time."""
-    relative = isinstance(settings.value(table.UPLOADED_PRIOR_TO), timedelta)
-    return Recall(index, None if relative or cache.is_temporary else cache.answers)
+    prior_to = settings.value(table.UPLOADED_PRIOR_TO)
+    if prior_to is not None:
+        from datetime import timedelta
+
+        if isinstance(prior_to, timedelta):
+            return Recall(index, None)
+    return Recall(index, None if cache.is_temporary else cache.answers)

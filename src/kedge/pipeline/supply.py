@@ -21,7 +21,6 @@ from kedge.pipeline.catalog import Catalog, ConfigSettings
 from kedge.pipeline.checkouts import Where
 from kedge.pipeline.connection import PARALLEL, Connection
 from kedge.pipeline.fetch import Wheels
-from kedge.pipeline.provision import Provision
 from kedge.pipeline.recall import Recall, recall
 from kedge.pipeline.stores import Stores
 from kedge.resolve import hashes_by_user
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from kedge.environment import Interpreter
     from kedge.pipeline.asked import Asked
+    from kedge.pipeline.provision import Provision
     from kedge.pipeline.reporter import Reporter
     from kedge.requirements import LockedFile
     from kedge.resolve import Problem
@@ -102,6 +102,8 @@ def supply(
     ):
 
         def provisions(chain: Chain) -> Provision:
+            from kedge.pipeline.provision import Provision  # and the search: few runs build
+
             return Provision(
                 asked=asked,
                 index=index,

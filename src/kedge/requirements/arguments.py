@@ -10,10 +10,9 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import (
     NormalizedName,
@@ -33,6 +32,9 @@ from kedge.model import (
 )
 from kedge.requirements.requested import Requested, RequestedKind
 
+if TYPE_CHECKING:
+    from packaging.markers import Marker
+
 _VCS = ("git", "hg", "svn", "bzr")
 _FETCHED = ("https", "http", "file")
 #: Schemes that make a word a URL at all (pip's ``is_url``).
@@ -44,7 +46,16 @@ _ARCHIVES = (
     *(".tar.xz", ".txz", ".tlz", ".tar.lz", ".tar.lzma"),
 )
 _EXTRAS = re.compile(r"^(.+?)\s*(\[[^\]]+\])$")
+# A name, perhaps with extras, and nothing else (PEP 508's ``identifier``).
+_IDENTIFIER = r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?"
+_PLAIN = re.compile(
+    rf"({_IDENTIFIER})(?:\[({_IDENTIFIER}(?:, *{_IDENTIFIER})*)\])?", re.IGNORECASE | re.ASCII
+)
 _EGG_NAME = re.compile(r"^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$", re.IGNORECASE)
+
+
+#: Name, extras, versions, and the URL if it has one.
+_Parsed: TypeAlias = tuple[str, frozenset[str], SpecifierSet, str | None]
 
 
 def parse_argument(
@@ -92,11 +103,9 @@ class _Reader:
         name: NormalizedName | None = None
         specifier = SpecifierSet()
         if url is None:
-            requirement = self._requirement(word)
-            name = canonicalize_name(requirement.name)
-            extras = _normal(requirement.extras)
-            specifier = requirement.specifier
-            url = self._absolute(requirement.url) if requirement.url else None
+            bare, extras, specifier, address = self._requirement(word)
+            name = canonicalize_name(bare)
+            url = self._absolute(address) if address else None
         kind = RequestedKind.INDEX if url is None else self._kind(url)
         if kind is RequestedKind.WHEEL and url is not None:
             name, specifier = self._wheel(url, name)
@@ -128,6 +137,8 @@ class _Reader:
         word, found, marker = self._text.partition(separator)
         if not found or not marker.strip():
             return word.strip(), None
+        from packaging.markers import InvalidMarker, Marker
+
         try:
             return word.strip(), Marker(marker.strip())
         except InvalidMarker as exc:
@@ -166,16 +177,16 @@ class _Reader:
         if not match:
             return word, frozenset()
         try:
-            return match.group(1), _normal(Requirement(f"spam{match.group(2)}").extras)
-        except InvalidRequirement as exc:
+            return match.group(1), _parsed(f"spam{match.group(2)}")[1]
+        except ValueError as exc:
             raise self._error(f"{self._shown} has extras that cannot be read: {exc}") from exc
 
     # -- its parts
 
-    def _requirement(self, word: str) -> Requirement:
+    def _requirement(self, word: str) -> _Parsed:
         try:
-            return Requirement(word)
-        except InvalidRequirement as exc:
+            return _parsed(word)
+        except ValueError as exc:
             reason = " ".join(str(exc).splitlines()[0].split())
             raise self._error(
                 f"{self._shown} is not a requirement: {reason}", self._guess(word)
@@ -268,6 +279,22 @@ class _Reader:
 
     def _error(self, message: str, hint: str | None = None) -> RequirementError:
         return RequirementError(message, origin=self._origin, hint=hint)
+
+
+def _parsed(word: str) -> _Parsed:
+    """A requirement without a marker; ``ValueError`` where it is none.
+
+    A bare name needs no parser, which takes longer to import than all of its work.
+    """
+    plain = _PLAIN.fullmatch(word)
+    if plain:
+        name, extras = plain.groups()
+        named = {one.strip() for one in extras.split(",")} if extras else set()
+        return name, _normal(named), SpecifierSet(), None
+    from packaging.requirements import Requirement
+
+    found = Requirement(word)
+    return found.name, _normal(found.extras), found.specifier, found.url
 
 
 def _has_setup(path: Path) -> bool:

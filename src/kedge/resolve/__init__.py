@@ -1,8 +1,11 @@
 """Which versions: from what was asked for and what exists to the set that pip would install.
 
 :func:`resolve` is the whole of it, from a :class:`Problem` and a :class:`Source` to a
-:class:`Resolution`. resolvelib searches; the rules are in the modules below.
+:class:`Resolution`. resolvelib searches; the rules are in the modules below. The search and all
+that it is made of are imported with the first look at them: an answer that was kept needs none.
 """
+
+from typing import TYPE_CHECKING
 
 from kedge.resolve.hashing import hashes_by_user
 from kedge.resolve.problem import (
@@ -15,7 +18,9 @@ from kedge.resolve.problem import (
 )
 from kedge.resolve.report import Foresight, ResolveReporter
 from kedge.resolve.resolution import Pin, Resolution
-from kedge.resolve.resolver import MAX_ROUNDS, resolve, search
+
+if TYPE_CHECKING:
+    from kedge.resolve.resolver import MAX_ROUNDS, resolve, search
 
 __all__ = [
     "MAX_ROUNDS",
@@ -33,3 +38,12 @@ __all__ = [
     "resolve",
     "search",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in {"MAX_ROUNDS", "resolve", "search"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from kedge.resolve import resolver
+
+        return getattr(resolver, name)

@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import packaging
-import resolvelib
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -115,7 +116,7 @@ def question(problem: Problem, places: Sequence[str]) -> str | None:
         return None
     prior_to = problem.uploaded_prior_to
     asked = [
-        [_FORM, __version__, packaging.__version__, resolvelib.__version__],
+        [_FORM, __version__, packaging.__version__, _engine()],
         list(places),
         [_line(line) for line in problem.requested],
         [_line(line) for line in problem.constraints],
@@ -136,6 +137,21 @@ def question(problem: Problem, places: Sequence[str]) -> str | None:
         problem.force_reinstall,
     ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def _engine() -> str:
+    """Which resolvelib it is: by the file that states it, for importing it takes as long as
+    recalling an answer.
+    """
+    spec = PathFinder.find_spec("resolvelib")
+    try:
+        if spec is not None and spec.origin is not None:
+            return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    except OSError:  # not a file of its own
+        pass
+    import resolvelib
+
+    return resolvelib.__version__
 
 
 def _line(line: Requested) -> list[Any]:
