@@ -123,6 +123,7 @@ def test_an_install_imports_of_the_network_what_it_uses(
         "charset_normalizer.api",
         "cryptography",
         "html",
+        "importlib.metadata",
         "kedge.diagnose",
         "rich",
         "truststore",

@@ -41,5 +41,31 @@ def test_it_is_loaded_at_the_first_question(question: str) -> None:
     assert plain[1:] == deferred[1:]
 
 
+_SPEAK = """\
+import sys
+{before}
+import urllib3.http2
+early = "importlib.metadata" in sys.modules
+try:
+    urllib3.http2.inject_into_urllib3()
+except Exception as error:
+    print(early, type(error).__module__, type(error).__name__, *error.args)
+import importlib.metadata
+print(importlib.metadata.version("urllib3"), urllib3.http2.version("requests"))
+"""
+
+
+def test_the_versions_of_packages_are_told_to_who_asks() -> None:
+    def spoken(before: str) -> list[str]:
+        code = _SPEAK.format(before=before)
+        command = [sys.executable, "-W", "error", "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    plain, deferred = spoken("import urllib3"), spoken(_LOAD)
+    assert (plain[0], deferred[0]) == ("True", "False")
+    assert plain[1:] == deferred[1:]
+    assert "importlib.metadata" in plain[1]
+
+
 def test_what_is_loaded_already_stays() -> None:
     assert asked(f"import requests; {_LOAD}") == asked("import requests")

@@ -1,10 +1,12 @@
-"""What requests imports and kedge does not use: imported when somebody asks it something.
+"""What requests and urllib3 import and kedge does not use: imported when somebody asks for it.
 
 requests loads charset_normalizer together with itself, to guess the encoding behind
 ``Response.text``, which kedge never asks for; that is a fifth of all that opening a session takes.
 Until then a module stands in its place that knows its version, for requests looks at that, and
-becomes the real one at the first question. Only kedge's own program is spared so: a session for
-other tools leaves the process's modules as they are.
+becomes the real one at the first question. urllib3 takes from importlib.metadata what tells it the
+version of h2, should it be asked to speak HTTP/2: with all that comes along, a quarter of its own
+import. Only kedge's own program is spared so: a session for other tools leaves the process's
+modules as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 _GUESSER = "charset_normalizer"
+_METADATA = "importlib.metadata"
 
 
 class _StandIn(ModuleType):
@@ -29,9 +32,29 @@ class _StandIn(ModuleType):
         return getattr(import_module(_GUESSER), name)
 
 
+class _Metadata(ModuleType):
+    """importlib.metadata while urllib3 is imported, which takes one function of it."""
+
+    def version(self, name: str) -> str:
+        return str(self._real().version(name))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real(), name)
+
+    def _real(self) -> Any:
+        self.give_way()
+        return import_module(_METADATA)
+
+    def give_way(self) -> None:
+        """From now on whoever imports it gets the real one."""
+        if sys.modules.get(_METADATA) is self:
+            del sys.modules[_METADATA]
+
+
 def defer() -> None:
-    """Put the stand-in where requests will look; nothing where it has looked already, or where the
-    module is not of the form that is known here."""
+    """Put stand-ins where requests and urllib3 will look; nothing where they have looked already,
+    or where the module is not of the form that is known here."""
+    _spare_metadata()
     if _GUESSER in sys.modules or "requests" in sys.modules:
         return
     found = find_spec(_GUESSER)
@@ -41,6 +64,22 @@ def defer() -> None:
         standing.__version__ = version
         standing.__path__ = found.submodule_search_locations  # ``from … import`` looks at it
         sys.modules[_GUESSER] = standing
+
+
+def _spare_metadata() -> None:
+    """Import urllib3 with a stand-in for importlib.metadata, which goes with the import's end."""
+    if _METADATA in sys.modules or "urllib3" in sys.modules:
+        return
+    found = find_spec(_METADATA)
+    if found is None:
+        return
+    standing = _Metadata(_METADATA)
+    standing.__path__ = found.submodule_search_locations or []  # ``from … import`` looks at it
+    sys.modules[_METADATA] = standing
+    try:
+        import urllib3  # noqa: F401
+    finally:
+        standing.give_way()
 
 
 def _version(package: ModuleSpec) -> str | None:
