@@ -147,15 +147,16 @@ class WheelStore:
 
     def bytecode(self, wheel: UnpackedWheel, cache_tag: str) -> Bytecode | None:
         """The wheel's bytecode for that kind of Python, if it was ever compiled."""
-        folder = wheel.tree.parent / _bytecode_name(cache_tag)
+        folder = f"{os.path.dirname(wheel.tree)}/{_bytecode_name(cache_tag)}"  # noqa: PTH120
         try:
-            linked = load_linked((folder / _MANIFEST).read_bytes())
+            with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - most have none
+                linked = load_linked(file.read())
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError):
-            self.scratch.discard(folder)
+            self.scratch.discard(Path(folder))
             return None
-        return Bytecode(tree=folder / _TREE, linked=linked)
+        return Bytecode(tree=Path(folder, _TREE), linked=linked)
 
     def add_bytecode(
         self,
