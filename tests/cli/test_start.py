@@ -91,6 +91,11 @@ def test_an_install_with_nothing_to_do_opens_nothing() -> None:
     assert not {name for name in modules if name.startswith("kedge.trust.")} - {
         "kedge.trust.decide"
     }
+    assert not {name for name in modules if name.startswith("kedge.install.")} - {
+        "kedge.install.files",
+        "kedge.install.plan",
+        "kedge.install.state",
+    }
 
 
 def test_an_install_imports_of_the_network_what_it_uses(

@@ -4,8 +4,11 @@
 :func:`carry_out` makes an
 environment what a :class:`Plan` says, whole or not at all; :func:`recover` puts right what a
 killed process left, and is to be called before anything looks at an environment. Nothing here
-chooses versions or touches the network.
+chooses versions or touches the network. What carries out a change is imported with the first look
+at :func:`carry_out`: many runs change nothing.
 """
+
+from typing import TYPE_CHECKING
 
 from kedge.install.plan import (
     Addition,
@@ -15,7 +18,10 @@ from kedge.install.plan import (
     Observation,
     Plan,
 )
-from kedge.install.transaction import carry_out, observe, recover
+from kedge.install.state import observe, recover
+
+if TYPE_CHECKING:
+    from kedge.install.transaction import carry_out
 
 __all__ = [
     "Addition",
@@ -28,3 +34,12 @@ __all__ = [
     "observe",
     "recover",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name != "carry_out":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from kedge.install.transaction import carry_out
+
+        return carry_out

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from kedge.install.workspace import STATE
+from kedge.install.state import STATE
 
 # What most paths are, and what can mean but one thing anywhere.
 _ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")

@@ -26,10 +26,11 @@ from kedge.install import files, uninstall
 from kedge.install.journal import Journal, Kind, Operation
 from kedge.install.lock import locked
 from kedge.install.merge import Merge
-from kedge.install.plan import Existing, InstallReporter, Observation, Plan
+from kedge.install.plan import Existing, InstallReporter, Plan
 from kedge.install.staging import Places, Staging, keys_used
+from kedge.install.state import STATE, observe
 from kedge.install.target import shared_folders, superseded
-from kedge.install.workspace import STATE, Workspace
+from kedge.install.workspace import Workspace
 
 # A folder that cannot be renamed in one go: it lies on a lower layer of an overlay (containers),
 # is a mount point, or holds a file that is in use (Windows).
@@ -94,35 +95,11 @@ def _bytecode_of(
     return found
 
 
-def recover(scheme: Scheme, *, reporter: InstallReporter | None = None) -> tuple[str, ...]:
-    """Undo or complete what a killed process left in this place; sentences about it.
-
-    To be called before anything looks at the environment. Where nothing was left, which costs
-    one look at the file system, the result is empty. If another process is changing it, waits.
-
-    :raises InstallError: something was left that this user cannot put right.
-    """
-    reporter = reporter or InstallReporter()
+def put_right(scheme: Scheme, reporter: InstallReporter) -> tuple[str, ...]:
+    """See :func:`kedge.install.recover`, which is called first; something was left."""
     base = files.real(scheme.purelib)
-    if not os.path.lexists(os.path.join(base, STATE)):
-        return ()
     with _translated(scheme), _turn(base, reporter):
         return _put_right(_workspace(base), reporter)
-
-
-def observe(scheme: Scheme) -> Observation:
-    """Which distributions are recorded in the scheme's folders just now.
-
-    For :attr:`Plan.observed`: to be taken before looking at what is installed.
-    """
-    seen: set[tuple[str, int, int]] = set()
-    for folder in {files.real(path) for path in scheme.libraries}:
-        with suppress(OSError):
-            for entry in os.scandir(folder):
-                if entry.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg")):
-                    status = entry.stat(follow_symlinks=False)
-                    seen.add((entry.name, entry.inode(), status.st_mtime_ns))
-    return Observation(frozenset(seen))
 
 
 class _Transaction:

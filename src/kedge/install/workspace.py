@@ -16,9 +16,7 @@ from contextlib import suppress
 from kedge.classes import field, mutable
 from kedge.install import files
 from kedge.install.journal import Journal
-
-#: The state folder's name, in the folder of the packages.
-STATE = ".kedge"
+from kedge.install.state import STATE
 
 _AREAS = "areas"
 

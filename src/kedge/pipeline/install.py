@@ -27,7 +27,6 @@ from kedge.install import (
     LinkMode,
     Observation,
     Plan,
-    carry_out,
     observe,
     recover,
 )
@@ -187,6 +186,8 @@ class _Steps:
         reporter = self.reporter
         found = self._fetch(resolution, catalog)
         plan = self._plan(resolution, found, catalog, observed)
+        from kedge.install import carry_out
+
         began = time.monotonic()
         carry_out(plan, reporter=reporter, store=self.cache.wheels)
         reporter.installed(plan, time.monotonic() - began)
