@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,28 @@ def test_a_damaged_entry_that_is_in_the_way_is_replaced(cache: Cache) -> None:
     assert (wheel.tree / "pkg" / "a.py").read_text() == "again"
 
 
+def test_looking_for_what_just_comes_does_not_remove_it(cache: Cache) -> None:
+    """It was not there, then it was, and then it was thrown away as damaged."""
+    digests = [f"{number:064x}" for number in range(300)]
+    now = [digests[0]]
+    looking = True
+
+    def look() -> None:
+        while looking:
+            cache.wheels.get(now[0])
+
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(look)
+        try:
+            for digest in digests:
+                now[0] = digest
+                cache.wheels.add(digest, _build)
+        finally:
+            looking = False
+        ended.result()
+    assert [digest for digest in digests if cache.wheels.get(digest) is None] == []
+
+
 @pytest.mark.parametrize("digest", ["", "ab", "AB" * 32, "../" + "a" * 61, "ab" * 31 + "/x"])
 def test_only_digests_are_keys(cache: Cache, digest: str) -> None:
     assert cache.wheels.get(digest) is None
@@ -140,6 +163,7 @@ def test_only_digests_are_keys(cache: Cache, digest: str) -> None:
 
 _ADDER = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from kedge.cache import Linked, Manifest, open_cache
 
@@ -181,6 +205,7 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
 
 _KILLED = """
 import os, signal, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from kedge.cache import open_cache
 

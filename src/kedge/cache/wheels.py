@@ -95,6 +95,19 @@ class WheelStore:
         if not _SHA256.fullmatch(sha256):
             return None
         entry = f"{self.folder}/{sha256[:2]}/{sha256[2:]}"
+        for _ in range(_ATTEMPTS):
+            wheel, is_there = self._read(sha256, entry)
+            if wheel is not None or not is_there:
+                return wheel
+        self.forget(sha256)
+        return None
+
+    def _read(self, sha256: str, entry: str) -> tuple[UnpackedWheel | None, bool]:
+        """The entry if it is whole, and whether one is there that may be removed.
+
+        Entries come into being whole, perhaps while this looks: what was not there is looked at
+        again before it counts as damaged.
+        """
         path, tree = f"{entry}/{_MANIFEST}", Path(f"{entry}/{_TREE}")
         try:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - there may be hundreds
@@ -102,13 +115,12 @@ class WheelStore:
                 self._mark_used(file.fileno(), path)
             manifest = load(data)
             if tree.is_dir():
-                return UnpackedWheel(sha256=sha256, tree=tree, manifest=manifest)
+                return UnpackedWheel(sha256=sha256, tree=tree, manifest=manifest), True
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
-            pass
+            return None, os.path.lexists(entry)
         except OSError:
-            return None  # too many open files, say: no reason to throw the entry away
-        self.forget(sha256)
-        return None
+            return None, False  # too many open files, say: no reason to throw the entry away
+        return None, True
 
     def add(self, sha256: str, build: Callable[[Path], Manifest]) -> UnpackedWheel:
         """Make the entry of that digest and return it.
