@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kedge.lazy import lazily
+
 if TYPE_CHECKING:
     from kedge.diagnose.commands import User
     from kedge.diagnose.diagnosis import diagnose, diagnose_url
@@ -74,11 +76,5 @@ _MODULES = {
     "decide_shell": "shells",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Each name, imported when it is asked for."""
-    from importlib import import_module
-
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+if not TYPE_CHECKING:  # which knows the names, and which are none
+    __getattr__ = lazily(__name__, _MODULES)

@@ -19,6 +19,7 @@ from kedge.install.plan import (
     Plan,
 )
 from kedge.install.state import observe, recover
+from kedge.lazy import lazily
 
 if TYPE_CHECKING:
     from kedge.install.transaction import carry_out
@@ -35,11 +36,5 @@ __all__ = [
     "recover",
 ]
 
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name != "carry_out":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from kedge.install.transaction import carry_out
-
-        return carry_out
+if not TYPE_CHECKING:  # which knows the names, and which are none
+    __getattr__ = lazily(__name__, {"carry_out": "transaction"})

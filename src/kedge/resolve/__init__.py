@@ -7,6 +7,7 @@ that it is made of are imported with the first look at them: an answer that was 
 
 from typing import TYPE_CHECKING
 
+from kedge.lazy import lazily
 from kedge.resolve.hashing import hashes_by_user
 from kedge.resolve.problem import (
     Direct,
@@ -39,11 +40,5 @@ __all__ = [
     "search",
 ]
 
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name not in {"MAX_ROUNDS", "resolve", "search"}:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from kedge.resolve import resolver
-
-        return getattr(resolver, name)
+if not TYPE_CHECKING:  # which knows the names, and which are none
+    __getattr__ = lazily(__name__, dict.fromkeys(("MAX_ROUNDS", "resolve", "search"), "resolver"))

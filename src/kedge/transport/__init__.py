@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kedge.lazy import lazily
 from kedge.transport.options import Download, Response, TransportOptions, TransportReporter
 
 if TYPE_CHECKING:
@@ -135,13 +136,16 @@ def requests_session(
     return pinned
 
 
-def __getattr__(name: str) -> object:
-    """Names for annotations, imported when they are asked for."""
-    from importlib import import_module
+#: Names for annotations.
+_MODULES = {
+    "Session": "session",
+    "RangedFile": "ranges",
+    "Credentials": "auth",
+    "CredentialSource": "auth",
+    "Challenges": "challenges",
+    "Prompt": "challenges",
+    "Keyring": "keyring",
+}
 
-    modules = {"Session": "session", "RangedFile": "ranges"}
-    modules |= {"Credentials": "auth", "CredentialSource": "auth"}
-    modules |= {"Challenges": "challenges", "Prompt": "challenges", "Keyring": "keyring"}
-    if name not in modules:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{modules[name]}"), name)
+if not TYPE_CHECKING:  # which knows the names, and which are none
+    __getattr__ = lazily(__name__, _MODULES)

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kedge.lazy import lazily
 from kedge.trust.decide import TrustSettings, decide
 
 if TYPE_CHECKING:
@@ -108,13 +109,8 @@ _MODULES = {
     "DescribedSource": "description",
 }
 
-
-def __getattr__(name: str) -> object:
-    from importlib import import_module
-
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+if not TYPE_CHECKING:  # which knows the names, and which are none
+    __getattr__ = lazily(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
