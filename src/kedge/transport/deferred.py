@@ -24,31 +24,16 @@ _METADATA = "importlib.metadata"
 
 
 class _StandIn(ModuleType):
-    """The module, without its contents."""
+    """The module of that name, without its contents, until one of them is asked for."""
 
     def __getattr__(self, name: str) -> object:
-        if sys.modules.get(_GUESSER) is self:
-            del sys.modules[_GUESSER]
-        return getattr(import_module(_GUESSER), name)
-
-
-class _Metadata(ModuleType):
-    """importlib.metadata while urllib3 is imported, which takes one function of it."""
-
-    def version(self, name: str) -> str:
-        return str(self._real().version(name))
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._real(), name)
-
-    def _real(self) -> Any:
         self.give_way()
-        return import_module(_METADATA)
+        return getattr(import_module(self.__name__), name)
 
     def give_way(self) -> None:
         """From now on whoever imports it gets the real one."""
-        if sys.modules.get(_METADATA) is self:
-            del sys.modules[_METADATA]
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
 
 
 def defer() -> None:
@@ -73,7 +58,13 @@ def _spare_metadata() -> None:
     found = find_spec(_METADATA)
     if found is None:
         return
-    standing = _Metadata(_METADATA)
+    standing: Any = _StandIn(_METADATA)
+
+    def version(name: str) -> str:
+        standing.give_way()
+        return str(import_module(_METADATA).version(name))
+
+    standing.version = version  # the one function that urllib3 takes
     standing.__path__ = found.submodule_search_locations or []  # ``from … import`` looks at it
     sys.modules[_METADATA] = standing
     try:
