@@ -96,11 +96,9 @@ class Children:
 def _lines(pipe: IO[bytes]) -> Iterator[str]:
     """What is printed, line by line; the end of an endless one is left out, and counted."""
     while raw := pipe.readline(_LONGEST_LINE):
-        left_out = 0
-        while not raw.endswith(b"\n") and (more := pipe.readline(_LONGEST_LINE)):
+        more, left_out = raw, 0
+        while not more.endswith(b"\n") and (more := pipe.readline(_LONGEST_LINE)):
             left_out += len(more.rstrip())
-            if more.endswith(b"\n"):
-                break
         line = raw.decode("utf-8", "backslashreplace").rstrip()
         yield f"{line} [{left_out} bytes more]" if left_out else line
 

@@ -83,7 +83,7 @@ class Member(NamedTuple):
     @property
     def is_executable(self) -> bool:
         """As pip decides it: a regular file that somebody may execute."""
-        return stat.S_ISREG(self.mode) and bool(self.mode & 0o111)
+        return self.mode & 0o111 != 0 and stat.S_ISREG(self.mode)
 
     @property
     def problem(self) -> str | None:
@@ -215,8 +215,7 @@ class Archive:
                 raise _cannot_decompress(member, exc) from exc
             if len(content) == size and not inflate.eof:
                 raise BadArchive(f"{member.name} is cut short")
-        if len(content) != size:
-            _check_size(member, len(content))
+        _check_size(member, len(content))
         return content
 
     def chunks(self, member: Member) -> Iterator[bytes]:

@@ -78,8 +78,6 @@ def _listed(path: str, row: list[str]) -> tuple[Listed, str | None]:
     problem = None
     if size_text and size is None:
         problem = f"RECORD states a size of {path} that is no number: {size_text!r}"
-    if size is not None and stated.startswith("sha256="):  # what nearly every row is
-        return Listed("sha256", stated[7:], size), None
     algorithm, separator, digest = stated.partition("=")
     if not separator or algorithm.lower() not in _COMPUTABLE:
         return Listed(size=size), problem

@@ -293,16 +293,14 @@ class _Unpacking:
         looked_at = name in self._to_look_at
         if content is None and looked_at:
             content = b"".join(self._archive.chunks(member))
-        executable = member.mode & 0o111 and member.is_executable
+        executable = member.is_executable
         path = f"{self._destination}/{name}"
         descriptor = os.open(path, _OPEN_FLAGS, 0o777 if executable else 0o666)
         try:
             if content is None:
                 found = self._write_in_pieces(descriptor, member, listed)
             else:
-                written = os.write(descriptor, content)
-                if written != size:
-                    _write_all(descriptor, content[written:])
+                _write_all(descriptor, content)
                 found = _measure(content, listed)
             status = os.fstat(descriptor)
             mode = status.st_mode & 0o777
@@ -404,8 +402,6 @@ def _measure(content: bytes, listed: Listed | None) -> _Found:
     sha256 = hashlib.sha256(content).digest()
     if listed is None or not listed.digest:
         return _Found(sha256, None, zlib.crc32(content))
-    if listed.algorithm == "sha256":
-        return _Found(sha256, None, 0)
     other = _other_hash(listed)
     if other is None:
         return _Found(sha256, None, 0)

@@ -18,7 +18,6 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import kedge
@@ -133,16 +132,11 @@ def _path() -> list[str]:
 
     import packaging  # which versions that are spelled in an unusual way are compared with
 
-    homes = [_home(kedge), _home(packaging)]
     faster = find_spec("zlib_ng")  # the processes load it, see kedge.inflate
-    if faster is not None and faster.origin is not None:
-        homes.append(str(Path(faster.origin).absolute().parent.parent))
+    places = [kedge.__file__, packaging.__file__, faster.origin if faster is not None else None]
+    # Each is a package's __init__: two above it is the folder, or zip file, that it comes from.
+    homes = [str(Path(place).absolute().parent.parent) for place in places if place is not None]
     return list(dict.fromkeys(homes))
-
-
-def _home(package: ModuleType) -> str:
-    """The folder, or zip file, that it is imported from."""
-    return str(Path(str(package.__file__)).absolute().parent.parent)
 
 
 def _job(store: WheelStore, sha256: str, archive: Path, filename: str) -> dict[str, str]:
