@@ -68,6 +68,26 @@ def test_a_build_that_fails_leaves_nothing(cache: Cache) -> None:
     assert _scratch(cache) == []
 
 
+@pytest.mark.parametrize("call", ["mkdir", "rename"])
+def test_an_interruption_right_after_a_system_call_leaves_nothing(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """That is when Python acts on a signal that came meanwhile."""
+    cache.wheels.add(SHA, _build)
+    done = getattr(Path, call)
+
+    def interrupted(path: Path, *args: object, **options: object) -> None:
+        done(path, *args, **options)
+        if "tmp" in (path.parent.name, *(Path(str(arg)).parent.name for arg in args)):
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cache.wheels.forget(SHA) if call == "rename" else cache.wheels.add("cd" * 32, _build)
+    assert _scratch(cache) == []
+
+
 def test_a_full_disk_is_a_sentence(cache: Cache) -> None:
     def build(tree: Path) -> Manifest:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tree / "x"))

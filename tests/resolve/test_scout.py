@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from kedge.environment import CoreMetadata, InstalledDistribution
 from kedge.errors import PageError
 from kedge.index import IndexFile
 from kedge.resolve import Problem
+from kedge.resolve.demands import SpecifierDemand
 from kedge.resolve.library import Library
 from kedge.resolve.scout import Scout
 from kedge.resolve.target import Target
@@ -211,11 +213,38 @@ def test_demands_that_exclude_each_other_leave_the_last_one_to_follow() -> None:
     scout.close()
 
 
-def test_what_the_user_excludes_is_not_fetched_on_the_off_chance() -> None:
+def _torn() -> Shelf:
     shelf = Shelf()
     for number in range(20):
         shelf.add("torn", str(number), requires=[f"pinned=={number}"])
         shelf.add("pinned", str(number))
+    return shelf
+
+
+class Slowly(list[SpecifierDemand]):
+    def __iter__(self) -> Iterator[SpecifierDemand]:
+        for demand in super().__iter__():
+            yield demand
+            time.sleep(0.3)
+
+
+def test_nothing_is_looked_at_before_all_that_the_user_asks_is_known() -> None:
+    shelf = _torn()
+    scout = _scout(shelf)
+    scout.begin(
+        Slowly(
+            SpecifierDemand(NormalizedName(name), SpecifierSet(specifier))
+            for name, specifier in (("torn", ""), ("pinned", "<1"), ("other", ""))
+        )
+    )
+    _wait_for(shelf, "other")  # which the one thread comes to last
+    scout.close()
+    assert shelf.asked[:3] == ["torn", "torn-19-py3-none-any.whl", "pinned"]
+    assert "pinned-19-py3-none-any.whl" not in shelf.asked
+
+
+def test_what_the_user_excludes_is_not_fetched_on_the_off_chance() -> None:
+    shelf = _torn()
     assert shelf.versions("torn", "pinned<1", threads=4) == {"torn": "0", "pinned": "0"}
     for thread in threading.enumerate():
         if thread.name.startswith("kedge-scout"):

@@ -30,12 +30,12 @@ class Scratch:
     def directory(self) -> Iterator[Path]:
         """A new folder (mode 0700); removed at the end unless it was renamed away."""
         path = self._name()
-        try:
-            path.mkdir(mode=0o700)
-        except FileNotFoundError:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.mkdir(mode=0o700)
-        try:
+        try:  # an interruption arrives as soon as the system call is over
+            try:
+                path.mkdir(mode=0o700)
+            except FileNotFoundError:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.mkdir(mode=0o700)
             yield path
         finally:
             remove_tree(path)
@@ -72,7 +72,8 @@ class Scratch:
             path.rename(aside)
         except FileNotFoundError:
             return False
-        remove_tree(aside)
+        finally:
+            remove_tree(aside)
         return True
 
     def clean(self, *, older_than: float = STALE_SECONDS) -> None:

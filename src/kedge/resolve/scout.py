@@ -62,22 +62,31 @@ class Scout:
         self.announce(demands)
 
     def announce(self, demands: Iterable[Demand]) -> None:
-        """The engine is about to ask for these."""
-        for demand in demands:
-            if isinstance(demand, SpecifierDemand):
-                self.notice(demand.name, demand.specifier, demand.extras)
+        """The engine is about to ask for these; none is looked at before all are known."""
+        news = [
+            demand.name
+            for demand in demands
+            if isinstance(demand, SpecifierDemand)
+            and self._is_news(demand.name, demand.specifier, demand.extras)
+        ]
+        for name in news:
+            self._submit(partial(self._explore, name))
 
     def notice(self, name: NormalizedName, specifier: SpecifierSet, extras: Extras) -> None:
         """Something demands the project: look at it if that is news."""
+        if self._is_news(name, specifier, extras):
+            self._submit(partial(self._explore, name))
+
+    def _is_news(self, name: NormalizedName, specifier: SpecifierSet, extras: Extras) -> bool:
         text = str(specifier)
         with self._lock:
             specifiers = self._specifiers.setdefault(name, {})
             known = self._extras.setdefault(name, set())
             if text in specifiers and extras in known:
-                return
+                return False
             specifiers[text] = specifier
             known.add(extras)
-        self._submit(partial(self._explore, name))
+            return True
 
     def fetch(self, files: Iterable[IndexFile]) -> None:
         """Fetch the metadata of these, which come next if what is tried now fails."""
