@@ -268,3 +268,20 @@ def test_bytecode_stands_and_falls_with_its_wheel(cache: Cache) -> None:
     assert cache.wheels.add_bytecode(wheel, "cpython-311", build).linked.files == (entry,)
     cache.wheels.forget(SHA)
     assert not made.tree.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_what_cannot_be_opened_now_is_not_thrown_away(cache: Cache) -> None:
+    import resource
+
+    wheel = cache.wheels.add(SHA, _build)
+    made = cache.wheels.add_bytecode(wheel, "cpython-311", lambda tree: Linked((), (), ""))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        found = cache.wheels.get(SHA), cache.wheels.bytecode(wheel, "cpython-311")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert found == (None, None)
+    assert cache.wheels.get(SHA) == wheel
+    assert cache.wheels.bytecode(wheel, "cpython-311") == made

@@ -163,11 +163,11 @@ class WheelStore:
         try:
             with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - most have none
                 linked = load_linked(file.read())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError):
+        except (ValueError, TypeError):
             self.scratch.discard(Path(folder))
             return None
+        except OSError:
+            return None  # there is none; or too many open files, say: no reason to throw it away
         return Bytecode(tree=Path(folder, _TREE), linked=linked)
 
     def add_bytecode(

@@ -29,6 +29,7 @@ from kedge.environment.interpreter import Interpreter
 from kedge.errors import InstallError
 from kedge.install.plan import InstallReporter
 from kedge.install.ready import made_ready
+from kedge.processors import processors
 
 # Runs in the target's Python, 3.8 or newer: a line of jobs in, a line of what was made out. The
 # files are as py_compile writes them (PEP 552), whose own way costs three times the calls.
@@ -192,7 +193,7 @@ class _Processes:
     def __init__(self, interpreter: Interpreter) -> None:
         self._executable = os.fspath(interpreter.executable)
         command = [self._executable, "-I", "-S", "-W", "ignore", "-c", _WORKER]
-        self.count = os.cpu_count() or 1
+        self.count = processors()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._threads: list[Thread] = []
         self._jobs: SimpleQueue[tuple[bytes, Future[list[_Made]]] | None] = SimpleQueue()

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
 from kedge.cache import Row
+from kedge.processors import processors
 
 Key = TypeVar("Key")
 
@@ -184,4 +185,4 @@ class Partner(Generic[Key]):
 
 def is_possible() -> bool:
     """Whether a partner can be had here, and is of use."""
-    return os.name == "posix" and bool(sys.executable) and (os.cpu_count() or 1) > 1
+    return os.name == "posix" and bool(sys.executable) and processors() > 1

@@ -11,7 +11,6 @@ Nothing here touches the environment. What may be kept for good is decided in
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,9 +23,10 @@ from kedge.environment.metadata import parse_metadata
 from kedge.errors import KedgeError, MetadataChangedError, WheelError
 from kedge.index import IndexFile, disagreements
 from kedge.pipeline.digests import check_digests, digests_of
-from kedge.pipeline.parallel import DOWNLOADS, Lane, processors
+from kedge.pipeline.parallel import DOWNLOADS, Lane
 from kedge.pipeline.timing import timed
 from kedge.pipeline.withheld import Withheld
+from kedge.processors import processors
 from kedge.resolve import Foresight
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from kedge.resolve import Pin
 
 #: Builds at a time. Most backends use one processor and wait a lot; some use all there are.
-_BUILDS = min(8, max(2, (os.cpu_count() or 1) // 2))
+_BUILDS = min(8, max(2, processors() // 2))
 
 #: Bytes of archives that have arrived and wait to be unpacked, at most (and one more).
 _ROOM = 256 << 20
