@@ -460,6 +460,29 @@ class TestForgedHints:
             with pytest.raises(ValueError, match="no block"):
                 source.select({"subjects": [], "anchors": [anchor]})
 
+    @pytest.mark.parametrize("kind", ["sound", "letters", "padding", "two", "header", "rest"])
+    def test_a_block_that_openssl_reads_in_another_way_is_not_followed(
+        self, tmp_path: Path, private_ca: Authority, stranger_ca: Authority, kind: str
+    ) -> None:
+        """What is loaded first is decoded here: never more than OpenSSL would decode of it."""
+        der = private_ca.der
+        text = pem_block("CERTIFICATE", der)
+        block = {
+            "sound": text,
+            "letters": text.replace(b"\nM", b"\n!M", 1),
+            "padding": text.replace(b"\n-----END", b"====\n-----END"),
+            "two": pem_block("CERTIFICATE", der + stranger_ca.der),
+            "header": text.replace(b"\nM", b"\nProc-Type: 4\n\nM", 1),
+            "rest": pem_block("CERTIFICATE", der + b"\0"),
+        }[kind]
+        bundle = tmp_path / "ca.pem"
+        bundle.write_bytes(block)
+        sources = hints.look(TrustDecision((TrustSource(StoreKind.BUNDLE, FLAG, str(bundle)),)), {})
+        assert sources is not None
+        hint = {"sources": [{"anchors": [[0, len(block)]], "subjects": []}]}
+        found = sources.select(hint)
+        assert (found.certificates if found else None) == ((der,) if kind == "sound" else None)
+
 
 def test_a_damaged_bundle_is_refused_before_and_after(
     tmp_path: Path, private_ca: Authority, stranger_ca: Authority

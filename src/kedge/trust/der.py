@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kedge.classes import frozen
-
 SEQUENCE = 0x30
 SET = 0x31
 OBJECT_IDENTIFIER = 0x06
@@ -27,13 +25,15 @@ class DerError(ValueError):
     """The bytes are not what DER (or BER) allows."""
 
 
-@frozen
 class Element:
     """One tag-length-value: ``whole`` is all of it, ``content`` the value alone."""
 
-    tag: int
-    content: bytes
-    whole: bytes
+    __slots__ = ("content", "tag", "whole")  # some twenty are made of each certificate
+
+    def __init__(self, tag: int, content: bytes, whole: bytes) -> None:
+        self.tag = tag
+        self.content = content
+        self.whole = whole
 
     def children(self) -> tuple[Element, ...]:
         """The elements that a constructed one is made of; :class:`DerError` when it is not."""

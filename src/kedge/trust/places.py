@@ -135,9 +135,11 @@ def listing(folder: str, only: Collection[str] | None = None) -> dict[str, list[
 def _hash(name: str) -> str | None:
     """The hash in the name of a certificate's (``0a1b2c3d.0``) or a revocation list's (``.r0``)
     file; without a pattern, whose compilation would be a third of all that trust costs."""
-    stem, _, number = name.partition(".")
+    if name[8:9] != ".":
+        return None
+    stem, number = name[:8], name[9:]
     digits = number[1:] if number[:1] in {"r", "R"} else number
-    hashed = len(stem) == 8 and not stem.strip(_HEX) and digits.isdigit() and name.isascii()
+    hashed = digits.isdigit() and not stem.strip(_HEX) and name.isascii()
     return stem.lower() if hashed else None
 
 

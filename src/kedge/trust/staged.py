@@ -123,10 +123,10 @@ class StagedTrust:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            context.load_verify_locations(cadata="".join(selection.blocks))
+            context.load_verify_locations(cadata=b"".join(selection.certificates))
         except ssl.SSLError:
             return None
-        if context.cert_store_stats()["x509"] != len(selection.blocks):
+        if context.cert_store_stats()["x509"] != len(selection.certificates):
             return None
         apply_profile(context, strict=self._decision.strict.value)
         self._selection = selection
