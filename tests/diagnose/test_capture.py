@@ -137,7 +137,7 @@ def test_a_silent_peer_cannot_hold_it(keeper: Keeper, proxied: bool) -> None:
         keeper.uses(f"http://localhost:{server.port}")
     begun = time.monotonic()
     examine(url, replace(keeper.surroundings, limit=0.5))
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 10
 
 
 def test_an_answer_that_does_not_come_is_not_waited_for(keeper: Keeper) -> None:
@@ -163,21 +163,21 @@ def test_a_peer_that_drips_cannot_hold_it(keeper: Keeper) -> None:
     server = keeper.stack.enter_context(RawServer(drip))
     begun = time.monotonic()
     found = capture(place_of(f"https://localhost:{server.port}/"), limit=0.6)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     assert found.failure is not None
     assert found.failure.trouble is Trouble.TIMEOUT
 
 
 def test_a_resolver_that_hangs_cannot_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(*_: object, **__: object) -> list[object]:
-        time.sleep(3)
+        time.sleep(8)
         return []
 
     monkeypatch.setattr("socket.getaddrinfo", hang)
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         connect("localhost", 1, Deadline.after(0.3))
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 5
 
 
 def test_what_the_context_of_trust_makes_is_not_watched(keeper: Keeper) -> None:

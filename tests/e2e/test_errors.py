@@ -368,7 +368,7 @@ class TestTheMachine:
         outcome.without_traceback()
         assert outcome.code in {1, 130, -signal.SIGINT}, outcome
         assert outcome.stderr.strip()
-        assert time.monotonic() - interrupted < 5
+        assert time.monotonic() - interrupted < 15
         assert target.snapshot() == before
         faults.clear()
         kedge("install", "banana").succeeded()

