@@ -58,9 +58,15 @@ class Kiosk:
     trusted: bool = True
     lifetime: int = 600
     asked: list[str] = field(default_factory=list)
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+
+    def when_used(self, call: Callable[[], None]) -> None:
+        self.waiting.append(call)
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         self.asked.append(url)
+        while self.waiting:
+            self.waiting.pop()()
         page = self._file(url) / "index.html"
         if not page.exists():
             raise HttpStatusError("There is no such page.", url=url, status=404)
@@ -130,9 +136,8 @@ class Stage:
         told = Told()
         with self.index(self.cache) as index:
             try:
-                found: Resolution | str = Recall(index, self.cache.answers).resolve(
-                    problem, index, told
-                )
+                recall = Recall(index, self.cache.answers, when_asking=self.kiosk.when_used)
+                found: Resolution | str = recall.resolve(problem, index, told)
             except KedgeError as exc:
                 found = f"{type(exc).__name__}: {exc}"
         _wait_for_scouts()

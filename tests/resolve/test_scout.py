@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,12 @@ from packaging.utils import NormalizedName
 from kedge.environment import CoreMetadata, InstalledDistribution
 from kedge.errors import PageError
 from kedge.index import IndexFile
-from kedge.resolve import Problem
+from kedge.resolve import Problem, search
 from kedge.resolve.demands import SpecifierDemand
 from kedge.resolve.library import Library
 from kedge.resolve.scout import Scout
 from kedge.resolve.target import Target
-from support.shelf import MARKERS, TAGS, Shelf, on_disk
+from support.shelf import MARKERS, TAGS, Shelf, asked_for, on_disk
 
 
 class Slow(Shelf):
@@ -29,6 +29,7 @@ class Slow(Shelf):
 
     def __init__(self) -> None:
         super().__init__()
+        self.before_metadata: Callable[[], object] = lambda: None
         self.most = 0
         self._now = 0
         self._lock = threading.Lock()
@@ -38,6 +39,7 @@ class Slow(Shelf):
             return tuple(super().files(name))
 
     def metadata(self, file: IndexFile) -> CoreMetadata:
+        self.before_metadata()
         with self._one_more():
             return super().metadata(file)
 
@@ -106,7 +108,9 @@ def _scout(
     )
     target = Target(markers=MARKERS, tags=TAGS, python_version="3.11.7")
     library = Library(problem, shelf, target=target, constraints={}, hashes={})
-    return Scout(library, threads=threads, prefers_installed=lambda name: name != "newest")
+    scout = Scout(library, threads=threads, prefers_installed=lambda name: name != "newest")
+    scout.wake()
+    return scout
 
 
 def _notice(scout: Scout, name: str) -> None:
@@ -182,6 +186,22 @@ def test_its_threads_end_with_the_resolution() -> None:
     while scouts() and time.monotonic() < until:
         time.sleep(0.01)
     assert scouts() == []
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_it_sleeps_until_something_has_to_be_waited_for(far: bool) -> None:
+    """Then it begins with what was demanded before."""
+    shelf = _broad()
+    begin: list[Callable[[], None]] = []
+    if far:
+        shelf.before_metadata = lambda: [begin.pop()() for _ in begin[:1]]
+    asked = Problem(
+        requested=(asked_for("app"),), markers=MARKERS, tags=TAGS, python_version="3.11.7"
+    )
+    resolution, _ = search(asked, shelf, when_asking=begin.append, threads=16)
+    assert len(resolution.pins) == 25
+    assert (shelf.most > 4) is far
+    assert far or shelf.most == 1
 
 
 def test_what_a_second_choice_requires_is_fetched_at_once_too() -> None:

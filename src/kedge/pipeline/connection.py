@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,8 @@ class Connection:
         self._anchors: Anchors | None = None
         self._challenges: Challenges | None = None
         self._closed = threading.Event()
+        self._used = False
+        self._waiting: list[Callable[[], None]] = []
         self._index_urls = index_urls
         self._trusted_hosts = settings.each(table.TRUSTED_HOST)
         self._hosts: tuple[tuple[Sourced[str], ...], TrustedHosts] | None = None
@@ -87,6 +89,14 @@ class Connection:
         if session is not None:
             session.close()
 
+    def when_used(self, call: Callable[[], None]) -> None:
+        """Have it called once, when something has to be asked; at once if something was."""
+        with self._lock:
+            if not self._used:
+                self._waiting.append(call)
+                return
+        call()
+
     @property
     def session(self) -> Session:
         """The session; loads the anchors the first time, and may raise what that raises.
@@ -96,6 +106,9 @@ class Connection:
         with self._lock:
             if self._closed.is_set():
                 raise KedgeError("The connection is closed.")
+            self._used = True
+            while self._waiting:
+                self._waiting.pop()()
             if self._session is None:
                 with timed(self._reporter, "libraries"):
                     load_libraries()

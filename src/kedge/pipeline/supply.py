@@ -119,7 +119,7 @@ def supply(
             index=index,
             builds=builds,
             wheels=wheels,
-            recall=recall(settings, index, cache),
+            recall=recall(settings, index, connection, cache),
         )
 
 

@@ -62,13 +62,15 @@ def search(
     reporter: ResolveReporter | None = None,
     *,
     foresight: Foresight | None = None,
+    when_asking: Callable[[Callable[[], None]], None] | None = None,
     threads: int = 16,
     max_rounds: int = MAX_ROUNDS,
 ) -> tuple[Resolution, Grounds | None]:
     """The same, and what it rests on (``None``: on more than pages and wheels of indexes).
 
     ``threads`` look ahead of the search, which itself runs in the caller's thread; 0 switches that
-    off. ``foresight`` hears on the way what will probably come of it.
+    off. They begin at once, or, with ``when_asking``, once it calls what it was given: when
+    something has to be waited for. ``foresight`` hears on the way what will probably come of it.
 
     Raises :class:`~kedge.errors.NotFoundError` where no file of a project fits,
     :class:`~kedge.errors.ConflictError` where requirements exclude each other,
@@ -95,7 +97,7 @@ def search(
         explainer=lambda journal: Explainer(
             library, source, journal, constraints=constraints, target=target
         ),
-        threads=threads, max_rounds=max_rounds,
+        when_asking=when_asking or _at_once, threads=threads, max_rounds=max_rounds,
     )  # fmt: skip
     resolution = read_off(state, problem, hashes)
     _warn_of_yanked(resolution, reporter)
@@ -109,6 +111,7 @@ def _search(
     teller: _Teller,
     *,
     explainer: Callable[[Journal], Explainer],
+    when_asking: Callable[[Callable[[], None]], None],
     threads: int,
     max_rounds: int,
 ) -> State[Demand, Candidate, str]:
@@ -123,6 +126,7 @@ def _search(
     journal = teller.journal
     engine = Engine(provider, teller)
     scout.begin(roots)
+    when_asking(scout.wake)
     try:
         return engine.resolve(roots, max_rounds=max_rounds)
     except ResolutionImpossible as error:
@@ -133,6 +137,10 @@ def _search(
         raise _gave_up(max_rounds, journal) from error
     finally:
         scout.close()
+
+
+def _at_once(begin: Callable[[], None]) -> None:
+    begin()
 
 
 class _Teller(BaseReporter[Demand, Candidate, str]):

@@ -3,6 +3,7 @@
 From each demand it takes the likeliest file, and from that file's metadata the next demands, in a
 few threads, ahead of the engine and along the same way. It decides nothing: whatever it fetches is
 remembered by the :class:`~kedge.resolve.library.Library`, and what it gets wrong is only not used.
+Where nothing has to be waited for it would only be in the engine's way, so it sleeps until then.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Scout:
 
     The threads are daemons: a server that hangs must not hold the program back at its end.
     ``prefers_installed`` says whether the index need not be asked where what is installed will do.
+    Begins with nothing before it is told to :meth:`wake`.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Scout:
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._threads = 0
+        self._awake = False
         self._waiting = 0
         self._closed = False
         self._specifiers: dict[NormalizedName, dict[str, SpecifierSet]] = {}
@@ -96,6 +99,13 @@ class Scout:
                     continue
                 self._fetched.add(file.url)
             self._submit(partial(self._read, file))
+
+    def wake(self) -> None:
+        """Begin, with what was noticed so far as well."""
+        with self._lock:
+            self._awake = True
+            if not self._closed:
+                self._add_threads()
 
     def close(self) -> None:
         """Begin nothing more; what is under way is left to end by itself."""
@@ -149,10 +159,16 @@ class Scout:
             if self._closed:
                 return
             self._jobs.put(job)
-            if self._jobs.qsize() > self._waiting and self._threads < self._limit:
-                self._threads += 1
-                name = f"kedge-scout-{self._threads}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+            if self._awake:
+                self._add_threads()
+
+    def _add_threads(self) -> None:
+        """As many as there is work for; the lock is held."""
+        lacking = self._jobs.qsize() - self._waiting
+        for _ in range(min(lacking, self._limit - self._threads)):
+            self._threads += 1
+            name = f"kedge-scout-{self._threads}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
         while True:
