@@ -31,6 +31,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from kedge.classes import frozen
 from kedge.model import NetworkOrigin
 from kedge.transport.auth import Credentials
+from kedge.transport.heads import QuickResponse
 from kedge.transport.locations import Location
 from kedge.transport.proxies import Proxy, ProxyTable, keeps_to_this_machine
 from kedge.transport.staged import StagedConnection, StagedContexts
@@ -77,6 +78,7 @@ class LiveSockets:
 
 
 class _Connection(HTTPConnection):
+    response_class = QuickResponse
     live: LiveSockets | None = None
 
     def connect(self) -> None:
@@ -86,6 +88,7 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(StagedConnection):
+    response_class = QuickResponse
     live: LiveSockets | None = None
 
     def connect(self) -> None:
