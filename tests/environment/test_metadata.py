@@ -87,6 +87,8 @@ def test_headers_are_read_as_email_reads_them(lines: list[str], newline: str) ->
         pytest.param("REQUIRES-DIST: a\nrequires-dist: b\n", ["a", "b"], id="case"),
         pytest.param('Requires-Dist: a;\n extra == "x"\n', ['a; extra == "x"'], id="folded"),
         pytest.param("Description: x\n        Requires-Dist: a\n", [], id="in-a-folded-field"),
+        pytest.param("Requires-Dist: a\n\t>1\n", ["a\t>1"], id="folded-by-tab"),
+        pytest.param("From: x\nFrom me: y\nRequires-Dist: a\n", ["a"], id="envelope"),
         pytest.param("\nRequires-Dist: a\n", [], id="in-the-body"),
         pytest.param("License: MIT\n\n\nRequires-Dist: a\n", [], id="after-the-license"),
         pytest.param("Author: Jörg\nRequires-Dist: a\n", ["a"], id="not-ascii"),

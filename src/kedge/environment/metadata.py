@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, cast
 
 from kedge.classes import frozen
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
-_FIELD = re.compile(r"([!-9;-~]*):(.*)", re.DOTALL)
+_LABEL = re.compile("[!-9;-~]*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _EMPTY_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
@@ -169,25 +169,38 @@ def _header(data: bytes) -> Iterator[tuple[str, str]]:
 
     The header ends at the first empty line, or, as for ``email``, at one that is no field.
     """
-    end = _EMPTY_LINE.search(data)
-    text = (data[: end.start()] if end else data).decode("utf-8-sig", "replace")
     name, value = "", ""
-    for line in _NEWLINE.split(text):
-        if line[:1] in (" ", "\t"):
+    for line in _lines(data):
+        if line.startswith((" ", "\t")):
             if name:
                 value += line
             continue
         if name:
             yield name, value.strip()
-        if line.startswith("From "):
-            name = ""  # an envelope line, as of old mailboxes
+        label, colon, rest = line.partition(":")
+        field = _field(label) if colon else None
+        if field is not None:
+            name, value = field, rest
             continue
-        match = _FIELD.fullmatch(line)
-        if match is None:
-            name = ""
-            break
-        name, value = match[1].lower(), match[2]
-        if name not in _WANTED:
-            name = ""
+        name = ""
+        if not line.startswith("From "):  # an envelope line, as of old mailboxes
+            return
     if name:
         yield name, value.strip()
+
+
+def _lines(data: bytes) -> list[str]:
+    """Those before the first empty one."""
+    if b"\r" in data:
+        end = _EMPTY_LINE.search(data)
+        return _NEWLINE.split((data[: end.start()] if end else data).decode("utf-8-sig", "replace"))
+    return data.partition(b"\n\n")[0].decode("utf-8-sig", "replace").split("\n")
+
+
+@lru_cache(maxsize=256)
+def _field(label: str) -> str | None:
+    """The field's name as kept; empty for one that is passed over, ``None`` for what is none."""
+    if not _LABEL.fullmatch(label):
+        return None
+    name = label.lower()
+    return name if name in _WANTED else ""
