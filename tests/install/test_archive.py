@@ -82,6 +82,15 @@ def test_a_stream(tmp_path: Path, stream: bytes, size: int, expected: bytes | No
     assert found == dict.fromkeys(found, expected)
 
 
+def test_a_longer_name_in_front_of_the_data(tmp_path: Path) -> None:
+    path = _archive(tmp_path, b"y" + _deflated(TEXT), len(TEXT))
+    data = bytearray(path.read_bytes())
+    data[26] = 2  # the length of the name, in the header in front of the data: "xy"
+    path.write_bytes(data)
+    with Archive(path) as archive, pytest.raises(BadArchive, match="another name"):
+        archive.read(archive.members[0])
+
+
 def test_damage_anywhere(tmp_path: Path) -> None:
     """Many damaged streams: some inflate to the right size all the same, most do not."""
     chance = random.Random(20)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,19 @@ def test_a_wheels_record() -> None:
         "e": ("", "", 9),
     }
     assert parse_wheel_record(b"\xff\xfe")[1]
+
+
+def test_rows_are_read_as_csv_reads_them() -> None:
+    """Whatever a row is made of, quotes or none."""
+    chance = random.Random(31)
+    for alphabet in ("ab, =\n\r", 'ab, ="\n\r\x0b\u2028'):
+        for _ in range(500):
+            text = "".join(chance.choices(alphabet, k=12))
+            rows = [row for row in csv.reader(text.splitlines()) if row and row[0]]
+            assert list(parse_wheel_record(text.encode())[0]) == [
+                *dict.fromkeys(row[0] for row in rows)
+            ], text
+    assert parse_wheel_record(b"a" * 200_000 + b",,\n")[1]
 
 
 def test_a_digest_in_hexadecimal() -> None:

@@ -30,7 +30,8 @@ _STORED, _DEFLATED, _BZIP2, _LZMA = 0, 8, 12, 14
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 
 # APPNOTE.TXT 4.3.7: signature, then what the directory says too, then two lengths.
-_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_LOCAL_HEADER_SIZE = 30
+_LENGTHS = struct.Struct("<26xHH")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 
 # APPNOTE.TXT 4.3.12 and 4.3.16: the directory's entries, and what stands behind the last of them.
@@ -88,18 +89,21 @@ class Member(NamedTuple):
     @property
     def problem(self) -> str | None:
         """Why this kind of member is refused, as the end of a sentence; ``None`` if it is not."""
-        kind = stat.S_IFMT(self.mode)
-        if kind not in (stat.S_IFREG, stat.S_IFDIR, 0):
+        _, _, size, compressed, _, method, flags, mode, _, _ = self
+        kind = stat.S_IFMT(mode)
+        if kind != stat.S_IFREG and kind and kind != stat.S_IFDIR:
             return "is a symbolic link" if kind == stat.S_IFLNK else "is no regular file"
-        if self.flags & _ENCRYPTED:
+        if flags & _ENCRYPTED:
             return "is encrypted"
-        if self.method not in (_STORED, _DEFLATED, _BZIP2, _LZMA):
-            return f"is compressed in a way that wheels are not (method {self.method})"
-        if self.method == _STORED and self.size != self.compressed:
-            return "states two sizes that differ"
-        # The shortest code for a byte of deflate repeats 258 of them with two bits.
-        if self.method == _DEFLATED and self.size > 1032 * self.compressed + 64:
-            return "states a size that its data cannot have"
+        if method == _DEFLATED:
+            # The shortest code for a byte of deflate repeats 258 of them with two bits.
+            if size > 1032 * compressed + 64:
+                return "states a size that its data cannot have"
+        elif method == _STORED:
+            if size != compressed:
+                return "states two sizes that differ"
+        elif method not in (_BZIP2, _LZMA):
+            return f"is compressed in a way that wheels are not (method {method})"
         return None
 
 
@@ -114,7 +118,8 @@ class Archive:
         self._file = path.open("rb")
         self._zip: zipfile.ZipFile | None = None
         self._lock = threading.Lock()
-        self._window = memoryview(b"")
+        self._window = b""
+        self._view = memoryview(self._window)
         self._window_start = 0
         try:
             self.size = os.fstat(self._file.fileno()).st_size
@@ -197,25 +202,29 @@ class Archive:
         :raises BadArchive: its data is not what the directory says.
         """
         _, _, size, compressed, _, method, _, _, offset, span = member
-        if span > _ONE_PIECE or size > _ONE_PIECE or method not in (_STORED, _DEFLATED):
+        if span > _ONE_PIECE or size > _ONE_PIECE or (method != _DEFLATED and method != _STORED):
             return None
         at = offset - self._window_start
         if at < 0 or at + span > len(self._window):
-            self._window = memoryview(self._read_at(offset, max(span, _WINDOW)))
+            self._window = self._read_at(offset, max(span, _WINDOW))
+            self._view = memoryview(self._window)
             self._window_start, at = offset, 0
         start = at + _data_start(member, self._window, at)
-        data = self._window[start : start + compressed]
-        if method == _STORED:
-            content = bytes(data)
-        else:
-            inflate = self._begin(_BARE)
-            try:
-                content = inflate.decompress(data, size + 1)
-            except self._error as exc:
-                raise _cannot_decompress(member, exc) from exc
-            if len(content) == size and not inflate.eof:
-                raise BadArchive(f"{member.name} is cut short")
-        _check_size(member, len(content))
+        data = self._view[start : start + compressed]
+        content = bytes(data) if method == _STORED else self._inflated(member, data)
+        if len(content) != size:
+            _check_size(member, len(content))
+        return content
+
+    def _inflated(self, member: Member, data: memoryview) -> bytes:
+        """Of those bytes, at most one more than the member states."""
+        inflate = self._begin(_BARE)
+        try:
+            content = inflate.decompress(data, member.size + 1)
+        except self._error as exc:
+            raise _cannot_decompress(member, exc) from exc
+        if not inflate.eof and len(content) == member.size:
+            raise BadArchive(f"{member.name} is cut short")
         return content
 
     def chunks(self, member: Member) -> Iterator[bytes]:
@@ -238,7 +247,7 @@ class Archive:
             return self._file.read(length)
 
     def _in_many(self, member: Member) -> Iterator[bytes]:
-        head = self._read_at(member.offset, min(member.span, 30 + 2 * 0xFFFF))
+        head = self._read_at(member.offset, min(member.span, _LOCAL_HEADER_SIZE + 2 * 0xFFFF))
         position = member.offset + _data_start(member, head)
         left = member.compressed
         inflate = self._begin(_BARE) if member.method == _DEFLATED else None
@@ -346,20 +355,21 @@ def _read_entries(directory: bytes, count: int) -> list[_Entry] | None:
     return found if position == len(directory) else None
 
 
-def _data_start(member: Member, buffer: bytes | memoryview, at: int = 0) -> int:
+def _data_start(member: Member, buffer: bytes, at: int = 0) -> int:
     """Where the data begins, counted from the local header, which is at that place of the buffer;
     checks that the two headers agree.
     """
+    _, raw_name, _, compressed, _, _, _, _, _, span = member
     try:
-        signature, name_length, extra_length = _LOCAL_HEADER.unpack_from(buffer, at)
+        name_length, extra_length = _LENGTHS.unpack_from(buffer, at)
     except struct.error:
         raise BadArchive(f"{member.name} is cut short") from None
-    if signature != _LOCAL_SIGNATURE:
+    if not buffer.startswith(_LOCAL_SIGNATURE, at):
         raise BadArchive(f"{member.name} is not where the directory says")
-    name = at + _LOCAL_HEADER.size
-    if bytes(buffer[name : name + name_length]) != member.raw_name:
+    name = at + _LOCAL_HEADER_SIZE
+    if name_length != len(raw_name) or not buffer.startswith(raw_name, name):
         raise BadArchive(f"{member.name} has another name in front of its data")
-    start: int = _LOCAL_HEADER.size + name_length + extra_length
-    if start + member.compressed > member.span:
+    start: int = _LOCAL_HEADER_SIZE + name_length + extra_length
+    if start + compressed > span:
         raise BadArchive(f"{member.name} shares bytes with what follows it")
     return start

