@@ -91,6 +91,15 @@ def test_a_longer_name_in_front_of_the_data(tmp_path: Path) -> None:
         archive.read(archive.members[0])
 
 
+def test_data_that_is_not_where_the_directory_says(tmp_path: Path) -> None:
+    path = _archive(tmp_path, _deflated(TEXT), len(TEXT))
+    data = bytearray(path.read_bytes())
+    data[:4] = b"PK\5\6"
+    path.write_bytes(data)
+    with Archive(path) as archive, pytest.raises(BadArchive, match="not where"):
+        archive.read(archive.members[0])
+
+
 def test_damage_anywhere(tmp_path: Path) -> None:
     """Many damaged streams: some inflate to the right size all the same, most do not."""
     chance = random.Random(20)
