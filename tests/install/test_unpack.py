@@ -413,6 +413,13 @@ def test_members_that_share_their_data(tmp_path: Path) -> None:
     assert "shares bytes" in problem
 
 
+def test_a_stored_member_that_states_two_sizes(tmp_path: Path) -> None:
+    stored = replace(UNLISTED, data=_zip(wheels._members(UNLISTED), method=zipfile.ZIP_STORED))
+    (problem,) = _refused(_patched(stored, "demo/big.bin", _size(99_999)), tmp_path)
+    assert "two sizes" in problem
+    assert not (tmp_path / "outer" / "tree" / "demo").exists()
+
+
 def test_an_encrypted_member(tmp_path: Path) -> None:
     def change(data: bytearray, local: int, central: int) -> None:
         data[central + 8] |= 1
