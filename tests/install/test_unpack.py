@@ -420,6 +420,14 @@ def test_a_stored_member_that_states_two_sizes(tmp_path: Path) -> None:
     assert not (tmp_path / "outer" / "tree" / "demo").exists()
 
 
+def test_a_member_that_is_compressed_in_another_way(tmp_path: Path) -> None:
+    def change(data: bytearray, local: int, central: int) -> None:
+        data[local + 8] = data[central + 10] = 99
+
+    (problem,) = _refused(_patched(UNLISTED, "demo/small.bin", change), tmp_path)
+    assert "method 99" in problem
+
+
 def test_an_encrypted_member(tmp_path: Path) -> None:
     def change(data: bytearray, local: int, central: int) -> None:
         data[central + 8] |= 1
