@@ -270,6 +270,21 @@ def test_bytecode_stands_and_falls_with_its_wheel(cache: Cache) -> None:
     assert not made.tree.exists()
 
 
+@pytest.mark.parametrize("where", ["bytecode-cpython-311", "bytecode-cpython-311/manifest"])
+def test_bytecode_of_which_a_file_and_a_folder_are_mixed_up_is_made_again(
+    cache: Cache, where: str
+) -> None:
+    wheel = cache.wheels.add(SHA, _build)
+    place = wheel.tree.parent / where
+    if "/" in where:
+        place.mkdir(parents=True)
+    else:
+        place.write_text("")
+    assert cache.wheels.bytecode(wheel, "cpython-311") is None
+    made = cache.wheels.add_bytecode(wheel, "cpython-311", lambda tree: Linked((), (), ""))
+    assert cache.wheels.bytecode(wheel, "cpython-311") == made
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 def test_what_cannot_be_opened_now_is_not_thrown_away(cache: Cache) -> None:
     import resource

@@ -163,7 +163,7 @@ class WheelStore:
         try:
             with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - most have none
                 linked = load_linked(file.read())
-        except (ValueError, TypeError):
+        except (NotADirectoryError, IsADirectoryError, ValueError, TypeError):
             self.scratch.discard(Path(folder))
             return None
         except OSError:
