@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -270,16 +271,20 @@ def test_bytecode_stands_and_falls_with_its_wheel(cache: Cache) -> None:
     assert not made.tree.exists()
 
 
-@pytest.mark.parametrize("where", ["bytecode-cpython-311", "bytecode-cpython-311/manifest"])
-def test_bytecode_of_which_a_file_and_a_folder_are_mixed_up_is_made_again(
-    cache: Cache, where: str
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        lambda place: place.write_text(""),  # a file in the place of the folder
+        lambda place: (place / "manifest").mkdir(parents=True),
+        lambda place: place.mkdir(),  # somebody emptied it
+        lambda place: place.symlink_to("nowhere"),
+    ],
+)
+def test_bytecode_that_is_damaged_is_made_again(
+    cache: Cache, made_of: Callable[[Path], object]
 ) -> None:
     wheel = cache.wheels.add(SHA, _build)
-    place = wheel.tree.parent / where
-    if "/" in where:
-        place.mkdir(parents=True)
-    else:
-        place.write_text("")
+    made_of(wheel.tree.parent / "bytecode-cpython-311")
     assert cache.wheels.bytecode(wheel, "cpython-311") is None
     made = cache.wheels.add_bytecode(wheel, "cpython-311", lambda tree: Linked((), (), ""))
     assert cache.wheels.bytecode(wheel, "cpython-311") == made

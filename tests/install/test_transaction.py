@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from kedge.errors import DamagedEntryError, EnvironmentChangedError, InstallError
 from kedge.install import LinkMode, carry_out, observe, recover
+from kedge.install.bytecode import Compiling
 from kedge.model import DirectUrl
 from support import wheels
 from support.installing import Stand, Told
@@ -445,6 +447,29 @@ def test_bytecode_that_a_wheel_brings_is_replaced_and_listed_once(stand: Stand) 
     assert stand.venv.run("-c", "import demo.a; print(demo.a.a)").strip() == "1"
     assert _rows(stand, "demo")[f"demo/__pycache__/a.{tag}.pyc"] == ["", ""]
     assert (stand.venv.site / "demo" / "__pycache__" / f"a.{tag}.pyc").read_bytes() != b"stale"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processors are given by Linux")
+@pytest.mark.parametrize("number", [1, 2])
+def test_compiling_takes_the_processors_that_kedge_may_use(
+    stand: Stand, tmp_path: Path, number: int
+) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < number:
+        pytest.skip("there are fewer processors")
+    began, program = tmp_path / "began", tmp_path / "python"
+    program.write_text(f'#!/bin/sh\necho >>{began}\nexec {stand.interpreter.executable} "$@"\n')
+    program.chmod(0o755)
+    interpreter = replace(stand.interpreter, executable=program)
+    unpacked = stand.addition(wheel("demo", files={"demo/a.py": "a = 1\n"})).wheel
+    os.sched_setaffinity(0, allowed[:number])
+    try:
+        with Compiling(interpreter, stand.cache.wheels) as compiling:
+            made = compiling.finish([unpacked], Told())
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert len(made[unpacked.sha256].linked.rows) == 2
+    assert len(began.read_text()) == number
 
 
 def test_what_ends_the_compiling_process_is_told_and_nothing_is_left(stand: Stand) -> None:

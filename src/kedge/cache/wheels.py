@@ -158,17 +158,27 @@ class WheelStore:
         return (wheel.tree.parent / _bytecode_name(cache_tag)).exists()
 
     def bytecode(self, wheel: UnpackedWheel, cache_tag: str) -> Bytecode | None:
-        """The wheel's bytecode for that kind of Python, if it was ever compiled."""
+        """The wheel's bytecode for that kind of Python, if it was ever compiled.
+
+        What is damaged is removed and counts as absent.
+        """
         folder = f"{os.path.dirname(wheel.tree)}/{_bytecode_name(cache_tag)}"  # noqa: PTH120
-        try:
-            with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - most have none
-                linked = load_linked(file.read())
-        except (NotADirectoryError, IsADirectoryError, ValueError, TypeError):
-            self.scratch.discard(Path(folder))
-            return None
-        except OSError:
-            return None  # there is none; or too many open files, say: no reason to throw it away
-        return Bytecode(tree=Path(folder, _TREE), linked=linked)
+        for _ in range(_ATTEMPTS):
+            try:
+                with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - most have none
+                    linked = load_linked(file.read())
+            except FileNotFoundError:
+                if not os.path.lexists(folder):
+                    return None
+                continue  # it comes into being whole, perhaps just now
+            except (NotADirectoryError, IsADirectoryError, ValueError, TypeError):
+                break
+            except OSError:
+                return None  # too many open files, say: no reason to throw it away
+            return Bytecode(tree=Path(folder, _TREE), linked=linked)
+        with suppress(OSError):
+            self._scratch_of(wheel).discard(Path(folder))
+        return None
 
     def add_bytecode(
         self,
