@@ -40,7 +40,8 @@ def write(scratch: Scratch, path: StrPath, head: Mapping[str, object], body: byt
 def read(path: StrPath) -> tuple[dict[str, Any], bytes] | None:
     """The head and the body, or ``None`` when the file is absent or damaged."""
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as for StrPath
+            data = file.read()
     except OSError:
         return None
     line, _, body = data.partition(b"\n")

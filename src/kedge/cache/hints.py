@@ -5,6 +5,7 @@ What they are good for, and why nothing depends on them, is in :mod:`kedge.trust
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +33,7 @@ class HintStore:
         """Keep it; ``False`` if it cannot be."""
         return framed.write(self._scratch, self._path(key), kept, b"")
 
-    def _path(self, key: str) -> Path:
+    def _path(self, key: str) -> str:
         if not _SHA256.fullmatch(key):
             raise ValueError(f"no SHA-256: {key!r}")
-        return self.folder / key
+        return os.path.join(self.folder, key)  # noqa: PTH118 - see StrPath

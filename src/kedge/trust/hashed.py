@@ -14,6 +14,7 @@ that such a lookup would reach, and no others, so that the verdicts stay the sam
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,10 +23,9 @@ from kedge.classes import field, mutable
 from kedge.trust import contents, pem, trusted
 from kedge.trust.bundle import CertificateFile
 from kedge.trust.files import UNREADABLE, read_bytes, why
-from kedge.trust.names import canonical_subject, name_hash
+from kedge.trust.names import canonical_subject, hash_in, name_hash
 from kedge.trust.openssl import judge
 from kedge.trust.pem import Block
-from kedge.trust.places import listing
 
 
 def _with_hashes(blocks: Iterable[Block]) -> Iterator[tuple[str, Block]]:
@@ -58,7 +58,7 @@ class HashedLookup:
         A lookup is made only for a subject that is not among the blocks loaded before (``after``),
         and, where ``only`` names hashes, for those alone.
         """
-        listings = [(folder, listing(folder, only)) for folder in folders]
+        listings = [(folder, _listing(folder, only)) for folder in folders]
         if any(found for _, found in listings):
             self.found |= {each for each, _ in _with_hashes(after)}
         for folder, found in listings:
@@ -142,3 +142,19 @@ def _sound(block: Block) -> bool:
     except ValueError:
         return judge(block) is not None
     return not rest or judge(block) is not None
+
+
+def _listing(folder: str, only: Collection[str] | None) -> dict[str, list[str]]:
+    """The names in a folder that look hashed, by their hash, in the folder's own order.
+
+    With ``only``, those with one of these hashes.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
+    except OSError:
+        return found
+    for name in names:
+        if (wanted := hash_in(name)) and (only is None or wanted in only):
+            found.setdefault(wanted, []).append(name)
+    return found

@@ -49,6 +49,7 @@ _MOST = 64
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----\n"
 _END = b"\n-----END CERTIFICATE-----\n"
+_HYPHENS = b"-----"
 
 
 @lru_cache(maxsize=512)
@@ -151,12 +152,10 @@ class _FolderPart:
     """
 
     def __init__(self, folders: Sequence[str]) -> None:
-        from kedge.trust.places import listing
-
         self.folders = folders
-        listings = [listing(folder) for folder in folders]
-        self.known = {wanted for found in listings for wanted in found}
-        names = [name for found in listings for each in found.values() for name in each]
+        # All that could be hashed: more names than OpenSSL would look for do no harm.
+        names = [name for folder in folders for name in _names_in(folder) if name[8:9] == "."]
+        self.known = {name[:8].lower() for name in names}
         text = "\0".join((*folders, *sorted(names)))
         self.digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -291,6 +290,13 @@ def _look_at_system(environ: Mapping[str, str]) -> _Part | None:
     return _StorePart(file, folder) if file and folder else file
 
 
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
+    except OSError:
+        return []
+
+
 def _file(path: str) -> _FilePart | None:
     raw = read_bytes(path)
     # A small file, too: judging it whole takes 6 ms, most of it for importing what does.
@@ -307,13 +313,18 @@ def is_plain(raw: bytes) -> bool:
     """
     if not raw.isascii() or b"\r" in raw or b"\0" in raw:
         return False
+    begin = raw.find(_HYPHENS)
+    while raw.startswith(_BEGIN, begin):
+        # The next hyphen must be that of the end: one byte is looked for fastest.
+        end = raw.find(b"-", begin + len(_BEGIN)) - 1
+        if not raw.startswith(_END, end):
+            return False
+        begin = raw.find(_HYPHENS, end + len(_END))
+        if begin < 0:
+            return True
+    # What else has five hyphens must be a comment.
     count = raw.count(_BEGIN)
-    if count == 0 or raw.count(_END) != count:
-        return False
-    # Nothing else has five hyphens; or, which takes longer to count, nothing else is a marker.
-    return raw.count(b"-----") == 4 * count or raw.count(b"-----BEGIN") == count == raw.count(
-        b"-----END"
-    )
+    return 0 < count == raw.count(_END) == raw.count(b"-----BEGIN") == raw.count(b"-----END")
 
 
 def _der(block: str) -> bytes:

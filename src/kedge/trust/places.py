@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from kedge.classes import frozen
 from kedge.trust.files import UNREADABLE
+from kedge.trust.names import hash_in
 
 #: Where distributions keep their store when OpenSSL's own places are empty; the first that is a
 #: file counts. The list and its order are truststore's.
@@ -27,16 +27,17 @@ CA_FILE_CANDIDATES = (
     "/etc/ssl/ca-bundle.pem",
 )
 
-_HEX = "0123456789abcdefABCDEF"
 
-
-@frozen
+# Plain classes: of the 2 ms that trust may take to set up, making these two frozen is a tenth.
 class CompiledIn:
     """The places that the build of OpenSSL knows, before any variable is looked at."""
 
-    file: str
-    folder: str
-    candidates: tuple[str, ...]
+    __slots__ = ("candidates", "file", "folder")
+
+    def __init__(self, file: str, folder: str, candidates: tuple[str, ...]) -> None:
+        self.file = file
+        self.folder = folder
+        self.candidates = candidates
 
     @classmethod
     def of_this_python(cls) -> CompiledIn:
@@ -44,14 +45,22 @@ class CompiledIn:
         return cls(paths.openssl_cafile, paths.openssl_capath, CA_FILE_CANDIDATES)
 
 
-@frozen
 class Locations:
     """Where the store is read from: files first, then folders. ``looked_in`` names them all."""
 
-    files: tuple[str, ...]
-    folders: tuple[str, ...]
-    looked_in: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+    __slots__ = ("files", "folders", "looked_in", "warnings")
+
+    def __init__(
+        self,
+        files: tuple[str, ...],
+        folders: tuple[str, ...],
+        looked_in: tuple[str, ...],
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self.files = files
+        self.folders = folders
+        self.looked_in = looked_in
+        self.warnings = warnings
 
 
 def locate(environ: Mapping[str, str], compiled_in: CompiledIn | None = None) -> Locations:
@@ -76,17 +85,15 @@ def locate(environ: Mapping[str, str], compiled_in: CompiledIn | None = None) ->
 
 
 def _is_file(path: str) -> bool:
-    try:
-        return bool(path) and Path(path).is_file()
-    except UNREADABLE:
-        return False
+    return os.path.isfile(path)  # noqa: PTH113 - a path costs as much as all the rest of it
 
 
 def _holds_hashed_names(folder: str) -> bool:
     try:
         names = os.listdir(folder) if folder else []  # noqa: PTH208
         return any(
-            len(name) == len("01234567.0") and name[-1:].isdigit() and _hash(name) for name in names
+            len(name) == len("01234567.0") and name[-1:].isdigit() and hash_in(name)
+            for name in names
         )
     except UNREADABLE:
         return False
@@ -114,33 +121,6 @@ def _pointing_nowhere(environ: Mapping[str, str]) -> tuple[str, ...]:
                 "that OpenSSL looks for (openssl rehash makes such names)"
             )
     return tuple(warnings)
-
-
-def listing(folder: str, only: Collection[str] | None = None) -> dict[str, list[str]]:
-    """The names in a folder that look hashed, by their hash, in the folder's own order.
-
-    With ``only``, those with one of these hashes.
-    """
-    found: dict[str, list[str]] = {}
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
-    except OSError:
-        return found
-    for name in names:
-        if (wanted := _hash(name)) and (only is None or wanted in only):
-            found.setdefault(wanted, []).append(name)
-    return found
-
-
-def _hash(name: str) -> str | None:
-    """The hash in the name of a certificate's (``0a1b2c3d.0``) or a revocation list's (``.r0``)
-    file; without a pattern, whose compilation would be a third of all that trust costs."""
-    if name[8:9] != ".":
-        return None
-    stem, number = name[:8], name[9:]
-    digits = number[1:] if number[:1] in {"r", "R"} else number
-    hashed = digits.isdigit() and not stem.strip(_HEX) and name.isascii()
-    return stem.lower() if hashed else None
 
 
 def platform_verifies(platform: str = sys.platform) -> bool:
