@@ -446,6 +446,33 @@ class TestForgedHints:
         decision = TrustDecision((TrustSource(StoreKind.BUNDLE, FLAG, str(bundle)),))
         assert hints.look(decision, {}) is None
 
+    @pytest.mark.parametrize(
+        ("more", "plain"),
+        [
+            ("", True),
+            ("# a - b --- c\n", True),
+            ("# " + 70 * "-" + "\n", True),
+            ("-----BEGIN", False),
+            ("# " + 70 * "-" + "\n-----BEGIN X509 CRL-----\n", False),
+            ("-----BEGIN CERTIFICATE-----\n", False),
+            ("-----END CERTIFICATE-----\n", False),
+            ("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE----- \n", False),
+            (
+                "-----BEGIN TRUSTED CERTIFICATE-----\nMAA=\n-----END TRUSTED CERTIFICATE-----\n",
+                False,
+            ),
+        ],
+    )
+    def test_what_stands_beside_plain_blocks(
+        self, private_ca: Authority, more: str, plain: bool
+    ) -> None:
+        for raw in (
+            private_ca.pem + more.encode() + private_ca.pem,
+            more.encode() + private_ca.pem,
+            private_ca.pem + more.encode(),
+        ):
+            assert hints.is_plain(raw) is plain
+
     def test_a_block_is_taken_whole(self, private_ca: Authority, stranger_ca: Authority) -> None:
         """Two blocks, or the end of one and the beginning of the next, are no block."""
         raw = PADDING + pem_file(private_ca, stranger_ca)

@@ -318,11 +318,11 @@ def is_plain(raw: bytes) -> bool:
         # The next hyphen must be that of the end: one byte is looked for fastest.
         end = raw.find(b"-", begin + len(_BEGIN)) - 1
         if not raw.startswith(_END, end):
-            return False
+            break
         begin = raw.find(_HYPHENS, end + len(_END))
         if begin < 0:
             return True
-    # What else has five hyphens must be a comment.
+    # What has hyphens beside the markers must be a comment, or an encapsulated header.
     count = raw.count(_BEGIN)
     return 0 < count == raw.count(_END) == raw.count(b"-----BEGIN") == raw.count(b"-----END")
 
