@@ -14,7 +14,6 @@ from kedge import trust
 from kedge.classes import frozen
 from kedge.diagnose.capture import capture
 from kedge.diagnose.chain import (
-    CertificateFacts,
     Chain,
     read_certificate,
     read_chain,
@@ -22,6 +21,7 @@ from kedge.diagnose.chain import (
     signed_by,
 )
 from kedge.diagnose.examine import Surroundings, way_to
+from kedge.diagnose.facts import CertificateFacts
 from kedge.diagnose.route import Place, reached
 from kedge.diagnose.wire import Deadline, Step, StoppedError, TlsStream, stage
 from kedge.errors import KedgeError

@@ -18,7 +18,7 @@ from kedge.diagnose.evidence import Cause, Evidence, Finding
 from kedge.diagnose.names import is_public, product_of, unrelated
 
 if TYPE_CHECKING:
-    from kedge.diagnose.chain import CertificateFacts
+    from kedge.diagnose.facts import CertificateFacts
 
 
 def find_causes(evidence: Evidence) -> tuple[Finding, ...]:

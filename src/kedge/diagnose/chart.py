@@ -15,8 +15,9 @@ from kedge.diagnose.markup import Html, element, joined
 from kedge.model import Hop
 
 if TYPE_CHECKING:
-    from kedge.diagnose.chain import CertificateFacts, Chain
+    from kedge.diagnose.chain import Chain
     from kedge.diagnose.evidence import Evidence, Finding
+    from kedge.diagnose.facts import CertificateFacts
     from kedge.diagnose.report import Diagnosis
 
 #: A chain longer than any honest one is cut here.

@@ -14,7 +14,8 @@ from enum import Enum
 
 from kedge import trust
 from kedge.classes import field, frozen, replace
-from kedge.diagnose.chain import CertificateFacts, Chain, read_certificate, related
+from kedge.diagnose.chain import Chain, read_certificate, related
+from kedge.diagnose.facts import CertificateFacts
 from kedge.diagnose.route import Answer, Place, head, reached
 from kedge.diagnose.wire import Deadline, Failure, Step, StoppedError, TlsStream, stage
 from kedge.errors import TrustError

@@ -18,7 +18,8 @@ from kedge.model import Hop, Origin
 
 if TYPE_CHECKING:
     from kedge.diagnose.capture import Capture
-    from kedge.diagnose.chain import CertificateFacts, Chain
+    from kedge.diagnose.chain import Chain
+    from kedge.diagnose.facts import CertificateFacts
     from kedge.diagnose.route import Answer, Place
     from kedge.transport.proxies import Proxy
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from kedge import trust
 from kedge.classes import field, frozen
 from kedge.diagnose import verify
-from kedge.diagnose.chain import CertificateFacts, read_certificate
+from kedge.diagnose.chain import read_certificate
+from kedge.diagnose.facts import CertificateFacts
 from kedge.diagnose.trial import Court, Objection
 from kedge.errors import TrustError
 from kedge.model import StoreKind, TrustDecision, TrustSource

@@ -30,7 +30,7 @@ from kedge.diagnose.names import is_public
 from kedge.model import Hop, NetworkOrigin, OriginKind, StoreKind, TrustDecision
 
 if TYPE_CHECKING:
-    from kedge.diagnose.chain import CertificateFacts
+    from kedge.diagnose.facts import CertificateFacts
 
 #: The file that a certificate from IT is expected in, in commands.
 ROOT_FILE = "company-root.pem"

@@ -14,9 +14,10 @@ from kedge.diagnose import sentences
 from kedge.model import Hop, NetworkOrigin, TrustDecision
 
 if TYPE_CHECKING:
-    from kedge.diagnose.chain import CertificateFacts, Chain
+    from kedge.diagnose.chain import Chain
     from kedge.diagnose.comparison import Verdict
     from kedge.diagnose.evidence import Evidence, Finding
+    from kedge.diagnose.facts import CertificateFacts
     from kedge.diagnose.remedies import Remedy
 
 JSON_VERSION = 1

@@ -18,10 +18,11 @@ from kedge.diagnose.comparison import Role, anchors_of
 from kedge.diagnose.said import causes_said, names
 
 if TYPE_CHECKING:
-    from kedge.diagnose.chain import CertificateFacts, Chain
+    from kedge.diagnose.chain import Chain
     from kedge.diagnose.commands import User
     from kedge.diagnose.comparison import Verdict
     from kedge.diagnose.evidence import Cause
+    from kedge.diagnose.facts import CertificateFacts
     from kedge.diagnose.remedies import Remedy
     from kedge.diagnose.report import Diagnosis
     from kedge.errors import KedgeError
