@@ -363,8 +363,8 @@ class TestTheVerdict:
 
 
 def _in_the_middle(hint: Any) -> Any:
-    ((start, length),) = hint["sources"][0]["anchors"]
-    return {"sources": [{**hint["sources"][0], "anchors": [[start + 70, length - 70]]}]}
+    ((start, length, subject),) = hint["sources"][0]["anchors"]
+    return {"sources": [{**hint["sources"][0], "anchors": [[start + 70, length - 70, subject]]}]}
 
 
 def _anchors(value: Any) -> Callable[[Any], Any]:
@@ -384,11 +384,11 @@ class TestForgedHints:
             lambda _: {"sources": [{}]},
             _in_the_middle,
             _anchors([]),
-            _anchors([[-1, 5]]),
-            _anchors([[0, 10**9]]),
-            _anchors([["0", "9"]]),
-            _anchors([[0.0, 9.0]]),
-            _anchors([[None, None]]),
+            _anchors([[-1, 5, "00000000"]]),
+            _anchors([[0, 10**9, "00000000"]]),
+            _anchors([["0", "9", "00000000"]]),
+            _anchors([[0.0, 9.0, "00000000"]]),
+            _anchors([[None, None, None]]),
             _anchors(7),
             _anchors([[0]]),
             _anchors("a certificate"),
@@ -426,7 +426,7 @@ class TestForgedHints:
             with run(bundle, store) as first:
                 first.get(usual)
             pem = stranger_ca.pem.decode()
-            for forged in ([pem], [[0, len(pem), pem]], [{"pem": pem}]):
+            for forged in ([pem], [[0, len(pem), pem]], [[0, len(pem), "", pem]], [{"pem": pem}]):
                 store.replace(_anchors(forged))
                 with run(bundle, store) as second:
                     assert second.get(server)[:2] == "20"
@@ -478,14 +478,14 @@ class TestForgedHints:
         raw = PADDING + pem_file(private_ca, stranger_ca)
         source = hints._FilePart("", raw)
         start, length = len(PADDING), len(private_ca.pem)
-        good = {"subjects": [], "anchors": [[start, length]]}
+        good = {"subjects": [], "anchors": [[start, length, ""]]}
         assert source.select(good)[0] == [private_ca.pem.decode()]
         for anchor in (
             [start, len(raw) - start], [start + 1, length], [start, length - 1],
             [start, length + 1], [start - 10, length + 10],
         ):  # fmt: skip
             with pytest.raises(ValueError, match="no block"):
-                source.select({"subjects": [], "anchors": [anchor]})
+                source.select({"subjects": [], "anchors": [[*anchor, ""]]})
 
     @pytest.mark.parametrize("kind", ["sound", "letters", "padding", "two", "header", "rest"])
     def test_a_block_that_openssl_reads_in_another_way_is_not_followed(
@@ -506,7 +506,7 @@ class TestForgedHints:
         bundle.write_bytes(block)
         sources = hints.look(TrustDecision((TrustSource(StoreKind.BUNDLE, FLAG, str(bundle)),)), {})
         assert sources is not None
-        hint = {"sources": [{"anchors": [[0, len(block)]], "subjects": []}]}
+        hint = {"sources": [{"anchors": [[0, len(block), ""]], "subjects": []}]}
         found = sources.select(hint)
         assert (found.certificates if found else None) == ((der,) if kind == "sound" else None)
 

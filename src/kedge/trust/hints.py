@@ -29,7 +29,7 @@ import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from kedge.classes import frozen
 from kedge.model import StoreKind, TrustDecision, TrustSource
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kedge.trust.pem import Block
 
 #: The format of what is kept.
-_FORMAT = 1
+_FORMAT = 2
 
 #: More anchors than anybody meets; a longer hint is none.
 _MOST = 64
@@ -77,7 +77,8 @@ def names_in(chain: Sequence[bytes]) -> set[str]:
 class Selection:
     """A few of the anchors, in DER: OpenSSL's reader of PEM takes twice the time for these.
 
-    ``held`` are the names of their subjects, ``known`` those of every subject in the sources.
+    ``held`` are the names of their subjects, ``known`` those of every subject in the sources; both
+    are what the hints say of files.
     """
 
     certificates: tuple[bytes, ...]
@@ -96,13 +97,17 @@ class Selection:
         return not names & (self.known - self.held)
 
 
+_Selected: TypeAlias = "tuple[list[str], set[str], set[str]]"
+
+
 class _Part(Protocol):
     """One source of the decision, or the file or the folders that a system's store is made of."""
 
     digest: str
 
-    def select(self, hint: Mapping[str, Any]) -> tuple[list[str], set[str]]:
-        """The blocks, and the names of all subjects; ``ValueError`` where it leads to none."""
+    def select(self, hint: Mapping[str, Any]) -> _Selected:
+        """The blocks, the names of their subjects and those of all; ``ValueError`` where it leads
+        to none."""
 
     def hint(self, loaded: LoadedSource, wanted: Collection[str]) -> dict[str, Any]:
         """What leads to the blocks with these subjects; ``ValueError`` where nothing does."""
@@ -116,8 +121,12 @@ class _FilePart:
         self.raw = raw
         self.digest = hashlib.sha256(raw).hexdigest()
 
-    def select(self, hint: Mapping[str, Any]) -> tuple[list[str], set[str]]:
-        return [self._block(*place) for place in hint["anchors"]], set(hint["subjects"])
+    def select(self, hint: Mapping[str, Any]) -> _Selected:
+        blocks, held = [], set()
+        for start, length, subject in hint["anchors"]:
+            blocks.append(self._block(start, length))
+            held.add(subject)
+        return blocks, held, set(hint["subjects"])
 
     def _block(self, start: int, length: int) -> str:
         """One whole block of the file, and nothing but a whole one."""
@@ -132,7 +141,7 @@ class _FilePart:
         return text.decode("ascii")
 
     def hint(self, loaded: LoadedSource, wanted: Collection[str]) -> dict[str, Any]:
-        places: list[tuple[int, int]] = []
+        places: list[tuple[int, int, str]] = []
         subjects = set()
         for block in _blocks(loaded, lambda path: path == self.path):
             text = block.text.encode("ascii")
@@ -140,7 +149,7 @@ class _FilePart:
             subject = subject_of(block.der())
             subjects.add(subject)
             if subject in wanted:
-                places.append((start, len(text)))
+                places.append((start, len(text), subject))
         return {"anchors": places, "subjects": sorted(subjects)}
 
 
@@ -159,9 +168,9 @@ class _FolderPart:
         text = "\0".join((*folders, *sorted(names)))
         self.digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
-    def select(self, hint: Mapping[str, Any]) -> tuple[list[str], set[str]]:
+    def select(self, hint: Mapping[str, Any]) -> _Selected:
         if not hint["hashes"]:
-            return [], self.known
+            return [], set(), self.known
         from kedge.trust.hashed import HashedLookup
         from kedge.trust.pem import CERTIFICATE
 
@@ -170,7 +179,7 @@ class _FolderPart:
         blocks = [block for file in lookup.files for block in file.blocks]
         if lookup.warnings or any(block.label != CERTIFICATE for block in blocks):
             raise ValueError("not only plain certificates")
-        return [block.text for block in blocks], self.known
+        return [block.text for block in blocks], lookup.found, self.known
 
     def hint(self, loaded: LoadedSource, wanted: Collection[str]) -> dict[str, Any]:
         folders = set(map(Path, self.folders))
@@ -187,11 +196,11 @@ class _StorePart:
         self._folder = folder
         self.digest = f"{file.digest} {folder.digest}"
 
-    def select(self, hint: Mapping[str, Any]) -> tuple[list[str], set[str]]:
-        blocks, known = self._file.select(hint["file"])
+    def select(self, hint: Mapping[str, Any]) -> _Selected:
+        blocks, held, known = self._file.select(hint["file"])
         hashes = [each for each in hint["folder"]["hashes"] if each not in known]
-        more, names = self._folder.select({"hashes": hashes})
-        return [*blocks, *more], known | names
+        more, found, names = self._folder.select({"hashes": hashes})
+        return [*blocks, *more], held | found, known | names
 
     def hint(self, loaded: LoadedSource, wanted: Collection[str]) -> dict[str, Any]:
         return {
@@ -219,19 +228,20 @@ class Sources:
     def select(self, kept: Mapping[str, Any]) -> Selection | None:
         """What the hints select; ``None`` where they are damaged, forged or of no use."""
         blocks: list[str] = []
+        held: set[str] = set()
         known: set[str] = set()
         try:
             for part, hint in zip(self._parts, kept["sources"], strict=True):
-                found, subjects = part.select(hint)
+                found, subjects, all_subjects = part.select(hint)
                 blocks += found
-                known |= subjects
+                held |= subjects
+                known |= all_subjects
             if not 0 < len(blocks) <= _MOST:
                 return None
             certificates = tuple(dict.fromkeys(map(_der, blocks)))
-            held = frozenset(map(subject_of, certificates))
         except (KeyError, TypeError, ValueError):
             return None
-        return Selection(certificates, held, frozenset(known))
+        return Selection(certificates, frozenset(held), frozenset(known))
 
     def hints(self, anchors: Anchors, wanted: Collection[str]) -> dict[str, Any] | None:
         """What to keep, for the anchors with these subjects to be loaded first next time."""
