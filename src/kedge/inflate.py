@@ -27,14 +27,16 @@ class Inflating(Protocol):
 
 
 class Inflater(NamedTuple):
-    """``begin`` takes the ``wbits`` of ``zlib.decompressobj``; ``error`` is what comes of data
-    that cannot be inflated."""
+    """``whole`` is ``zlib.decompress``, which takes data, ``wbits`` and the size it should expect,
+    and may return more; ``begin`` takes the ``wbits`` of ``zlib.decompressobj``; ``error`` is what
+    comes of data that cannot be inflated."""
 
+    whole: Callable[[bytes | memoryview, int, int], bytes]
     begin: Callable[[int], Inflating]
     error: type[Exception]
 
 
-PLAIN = Inflater(zlib.decompressobj, zlib.error)
+PLAIN = Inflater(zlib.decompress, zlib.decompressobj, zlib.error)
 
 _best: Inflater | None = None
 
@@ -56,4 +58,4 @@ def fast() -> Inflater | None:
     except ImportError:
         return None
     error: type[Exception] = getattr(zlib_ng, "error")  # noqa: B009 - its stub takes it for a value
-    return Inflater(zlib_ng.decompressobj, error)
+    return Inflater(zlib_ng.decompress, zlib_ng.decompressobj, error)

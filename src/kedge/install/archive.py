@@ -31,7 +31,7 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800
 
 # APPNOTE.TXT 4.3.7: signature, then what the directory says too, then two lengths.
 _LOCAL_HEADER_SIZE = 30
-_LENGTHS = struct.Struct("<26xHH")
+_LOCAL = struct.Struct("<4s22xHH")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 
 # APPNOTE.TXT 4.3.12 and 4.3.16: the directory's entries, and what stands behind the last of them.
@@ -51,6 +51,8 @@ _BARE = -zlib.MAX_WBITS
 _ONE_PIECE = 4 << 20
 #: What is read of the file at a time, so that many small members take one read.
 _WINDOW = 1 << 20
+#: So few bytes are inflated without a bound: they make 33 MB at most (see Member.problem).
+_FEW = 32 << 10
 _INPUT = 256 << 10
 _OUTPUT = 1 << 20
 
@@ -123,7 +125,7 @@ class Archive:
         self._window_start = 0
         try:
             self.size = os.fstat(self._file.fileno()).st_size
-            self._begin, self._error = inflater(self.size)
+            self._inflate, self._begin, self._error = inflater(self.size)
             members = _read_ordinary(self._file, self.size)
             self.members = self._read_any() if members is None else members
         except BaseException:
@@ -217,7 +219,12 @@ class Archive:
         return content
 
     def _inflated(self, member: Member, data: memoryview) -> bytes:
-        """Of those bytes, at most one more than the member states."""
+        """Of those bytes, at most one more than the member states, or what few can make."""
+        if member.compressed <= _FEW:
+            try:
+                return self._inflate(data, _BARE, member.size or 1)
+            except self._error:
+                pass  # what is wrong with it shows below
         inflate = self._begin(_BARE)
         try:
             content = inflate.decompress(data, member.size + 1)
@@ -317,8 +324,9 @@ def _read_ordinary(file: BinaryIO, size: int) -> tuple[Member, ...] | None:
         return None
     found.sort(key=itemgetter(-1))
     ends = [entry[-1] for entry in found[1:]] + [offset]
+    new = tuple.__new__  # half of what Member._make takes
     return tuple(
-        Member._make((*entry, end - entry[-1])) for entry, end in zip(found, ends, strict=True)
+        [new(Member, (*entry, end - entry[-1])) for entry, end in zip(found, ends, strict=True)]
     )
 
 
@@ -338,7 +346,7 @@ def _read_entries(directory: bytes, count: int) -> list[_Entry] | None:
         ) = _ENTRY.unpack_from(directory, position)  # fmt: skip
         if signature != _ENTRY_SIGNATURE or extra_length or comment_length or disk:
             return None
-        if needed > _NEWEST_VERSION or max(compressed, size, offset) == _ZIP64_BYTES:
+        if needed > _NEWEST_VERSION or _ZIP64_BYTES in (compressed, size, offset):
             return None
         position += _ENTRY.size + name_length
         raw_name = directory[position - name_length : position]
@@ -361,10 +369,10 @@ def _data_start(member: Member, buffer: bytes, at: int = 0) -> int:
     """
     _, raw_name, _, compressed, _, _, _, _, _, span = member
     try:
-        name_length, extra_length = _LENGTHS.unpack_from(buffer, at)
+        signature, name_length, extra_length = _LOCAL.unpack_from(buffer, at)
     except struct.error:
         raise BadArchive(f"{member.name} is cut short") from None
-    if not buffer.startswith(_LOCAL_SIGNATURE, at):
+    if signature != _LOCAL_SIGNATURE:
         raise BadArchive(f"{member.name} is not where the directory says")
     name = at + _LOCAL_HEADER_SIZE
     if name_length != len(raw_name) or not buffer.startswith(raw_name, name):

@@ -11,6 +11,9 @@ import stat
 import sys
 from contextlib import suppress
 
+#: The name of a transaction's own folder, in the folder of the packages.
+STATE = ".kedge"
+
 _EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 

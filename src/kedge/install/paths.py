@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from kedge.install.state import STATE
+from kedge.install.files import STATE
 
-# What most paths are, and what can mean but one thing anywhere.
-_ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
+#: What most paths are, and what can mean but one thing anywhere (but on Windows).
+ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
@@ -33,7 +33,7 @@ def path_problem(path: str, *, windows: bool = False) -> str | None:
     >>> path_problem("pkg/module.py") is None
     True
     """
-    if not windows and _ORDINARY.fullmatch(path):
+    if not windows and ORDINARY.fullmatch(path):
         return None
     if not path:
         return "is empty"
@@ -81,16 +81,24 @@ def collisions(paths: Iterable[str], *, fold_case: bool = False) -> Iterator[str
     ['a is both a file and a folder']
     """
     known: dict[str, str] = {}
-    folders: dict[str, None] = {}
     for path in paths:
-        key = path.casefold() if fold_case else path
-        other = known.setdefault(key, path)
+        other = known.setdefault(path.casefold() if fold_case else path, path)
         if other != path:
             yield f"{other} and {path} differ only in upper and lower case"
-        parent = key.rpartition("/")[0]
-        while parent and parent not in folders:
-            folders[parent] = None
-            parent = parent.rpartition("/")[0]
-    for folder in folders:
+    for folder in folders_of(known):
         if folder in known:
             yield f"{known[folder]} is both a file and a folder"
+
+
+def folders_of(paths: Iterable[str]) -> dict[str, None]:
+    """The folders that those files lie in, and the ones above, each once.
+
+    >>> list(folders_of(["a/b/c.py", "a/d.py", "e.py"]))
+    ['a/b', 'a']
+    """
+    found: dict[str, None] = {}
+    for folder in dict.fromkeys([path.rpartition("/")[0] for path in paths]):
+        while folder and folder not in found:
+            found[folder] = None
+            folder = folder.rpartition("/")[0]
+    return found

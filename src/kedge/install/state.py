@@ -12,10 +12,8 @@ from contextlib import suppress
 
 from kedge.environment.scheme import Scheme
 from kedge.install import files
+from kedge.install.files import STATE
 from kedge.install.plan import InstallReporter, Observation
-
-#: The state folder's name, in the folder of the packages.
-STATE = ".kedge"
 
 
 def recover(scheme: Scheme, *, reporter: InstallReporter | None = None) -> tuple[str, ...]:

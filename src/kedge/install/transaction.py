@@ -23,12 +23,13 @@ from kedge.cache import Bytecode, WheelStore
 from kedge.environment.scheme import Scheme
 from kedge.errors import EnvironmentChangedError, InstallError
 from kedge.install import files, uninstall
+from kedge.install.files import STATE
 from kedge.install.journal import Journal, Kind, Operation
 from kedge.install.lock import locked
 from kedge.install.merge import Merge
 from kedge.install.plan import Existing, InstallReporter, Plan
 from kedge.install.staging import Places, Staging, keys_used
-from kedge.install.state import STATE, observe
+from kedge.install.state import observe
 from kedge.install.target import shared_folders, superseded
 from kedge.install.workspace import Workspace
 

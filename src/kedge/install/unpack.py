@@ -32,7 +32,7 @@ from kedge.environment.metadata import normalized, parse_metadata
 from kedge.errors import PageError, WheelError
 from kedge.install.archive import Archive, BadArchive, Member
 from kedge.install.entry_points import parse_entry_points
-from kedge.install.paths import collisions, path_problem
+from kedge.install.paths import ORDINARY, collisions, folders_of, path_problem
 from kedge.install.ready import apart
 from kedge.install.records import (
     SIGNATURES,
@@ -131,9 +131,11 @@ def _refused(filename: str, problems: Iterable[str]) -> WheelError:
 
 @frozen
 class _Layout:
-    """The archive's structure, found sound. ``files`` are in the order of their data."""
+    """The archive's structure, found sound. ``files`` are in the order of their data, ``folders``
+    all that they lie in."""
 
     files: tuple[Member, ...]
+    folders: tuple[str, ...]
     dist_info: str
     record: Member
 
@@ -144,10 +146,14 @@ def _examine(archive: Archive, filename: str, *, fold_case: bool) -> _Layout:
     problems: list[str] = []
     twice: list[str] = []
     files: dict[str, Member] = {}
-    for member in archive.members:
-        name, is_folder = member.name, member.is_folder
-        path = name.rstrip("/") if is_folder else name
-        problem = path_problem(path, windows=windows) or member.problem
+    ordinary = map(ORDINARY.fullmatch, [member.name for member in archive.members])
+    for member, is_ordinary in zip(archive.members, ordinary, strict=True):
+        name, is_folder = member.name, False
+        problem = None
+        if not is_ordinary or windows:
+            is_folder = member.is_folder
+            problem = path_problem(name.rstrip("/") if is_folder else name, windows=windows)
+        problem = problem or member.problem
         if problem is not None:
             problems.append(f"{name!r} {problem}")
         if is_folder:
@@ -167,11 +173,11 @@ def _examine(archive: Archive, filename: str, *, fold_case: bool) -> _Layout:
         problems.append("it has no RECORD")
     if problems or record is None:
         raise _refused(filename, problems)
-    return _Layout(tuple(files.values()), infos[0], record)
+    return _Layout(tuple(files.values()), tuple(sorted(folders_of(files))), infos[0], record)
 
 
 def _growth_problems(archive: Archive, files: Iterable[Member]) -> list[str]:
-    total = sum(member.size for member in files)
+    total = sum([member.size for member in files])
     if total > max(_ALWAYS_ALLOWED, _MAX_RATIO * archive.size):
         return [f"its {archive.size} bytes would grow to {total}"]
     return []
@@ -230,11 +236,8 @@ class _Unpacking:
         self._to_look_at = {f"{layout.dist_info}/{name}" for name in _LOOKED_AT}
 
     def run(self, threads: int) -> Manifest:
-        made = {""}
-        for member in self._layout.files:
-            folder = member.name.rpartition("/")[0]
-            if folder not in made:
-                self._make(folder, made)
+        for folder in self._layout.folders:  # sorted, so each after the one it lies in
+            os.mkdir(f"{self._destination}/{folder}")
         large = self._archive.large() if threads > 1 else []
         if len(large) > 1:
             self._write_side_by_side({member.name for member in large}, threads)
@@ -261,13 +264,6 @@ class _Unpacking:
             entry_points=self._text("entry_points.txt"),
             stated=stated,
         )
-
-    def _make(self, folder: str, made: set[str]) -> None:
-        parent = folder.rpartition("/")[0]
-        if parent not in made:
-            self._make(parent, made)
-        os.mkdir(f"{self._destination}/{folder}")
-        made.add(folder)
 
     def _write_side_by_side(self, large: set[str], threads: int) -> None:
         """Those files in threads, which zlib, the hash and the disk let run beside each other."""
@@ -299,23 +295,24 @@ class _Unpacking:
         executable = member.is_executable
         path = f"{self._destination}/{name}"
         descriptor = os.open(path, _OPEN_FLAGS, 0o777 if executable else 0o666)
+        found: _Found | None = None
         try:
             if content is None:
                 found = self._write_in_pieces(descriptor, member, listed)
+                digest = spelled(found.sha256)
             else:
                 _write_all(descriptor, content)
-                found = _measure(content, listed)
+                digest = spelled(hashlib.sha256(content).digest())
             status = os.fstat(descriptor)
             mode = status.st_mode & 0o777
             if executable:
                 mode = _executable(descriptor, mode)
         finally:
             os.close(descriptor)
-        digest = spelled(found.sha256)
         self._entries.append((name, size, digest, mode, status.st_mtime_ns))
         if listed == ("sha256", digest, size):  # what nearly every row says
             return ()
-        return self._findings(member, listed, found)
+        return self._findings(member, listed, found or _measure(content or b"", listed))
 
     def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
         sha256 = hashlib.sha256()

@@ -15,8 +15,8 @@ from contextlib import suppress
 
 from kedge.classes import field, mutable
 from kedge.install import files
+from kedge.install.files import STATE
 from kedge.install.journal import Journal
-from kedge.install.state import STATE
 
 _AREAS = "areas"
 
