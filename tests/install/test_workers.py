@@ -157,6 +157,20 @@ def test_a_process_finds_zlib_ng() -> None:
     subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True)
 
 
+def test_a_process_imports_what_unpacking_takes() -> None:
+    """A start is paid for by each of them."""
+    script = f"import sys; sys.path += {_path()}; import kedge.install.worker; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    own = {name.removeprefix("kedge.") for name in done.stdout.split() if "kedge" in name}
+    assert {name for name in own if name.startswith("cache.")} == {
+        "cache.atomic",
+        "cache.manifest",
+        "cache.wheels",
+    }
+    assert not own & {"install.plan", "install.state", "install.transaction"}
+
+
 def test_kedge_in_a_zip_file(tmp_path: Path) -> None:
     package = Path(kedge.__file__).parent
     archive = tmp_path / "site.zip"

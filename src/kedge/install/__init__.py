@@ -4,24 +4,24 @@
 :func:`carry_out` makes an
 environment what a :class:`Plan` says, whole or not at all; :func:`recover` puts right what a
 killed process left, and is to be called before anything looks at an environment. Nothing here
-chooses versions or touches the network. What carries out a change is imported with the first look
-at :func:`carry_out`: many runs change nothing.
+chooses versions or touches the network. Each name is imported with the first look at it: many
+runs change nothing, and a process that unpacks knows no environment.
 """
 
 from typing import TYPE_CHECKING
 
-from kedge.install.plan import (
-    Addition,
-    Existing,
-    InstallReporter,
-    LinkMode,
-    Observation,
-    Plan,
-)
-from kedge.install.state import observe, recover
 from kedge.lazy import lazily
 
 if TYPE_CHECKING:
+    from kedge.install.plan import (
+        Addition,
+        Existing,
+        InstallReporter,
+        LinkMode,
+        Observation,
+        Plan,
+    )
+    from kedge.install.state import observe, recover
     from kedge.install.transaction import carry_out
 
 __all__ = [
@@ -37,4 +37,17 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # which knows the names, and which are none
-    __getattr__ = lazily(__name__, {"carry_out": "transaction"})
+    __getattr__ = lazily(
+        __name__,
+        {
+            "Addition": "plan",
+            "Existing": "plan",
+            "InstallReporter": "plan",
+            "LinkMode": "plan",
+            "Observation": "plan",
+            "Plan": "plan",
+            "carry_out": "transaction",
+            "observe": "state",
+            "recover": "state",
+        },
+    )
