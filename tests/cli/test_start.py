@@ -103,7 +103,8 @@ def test_an_install_imports_of_the_network_what_it_uses(
 ) -> None:
     """The first run loads the whole bundle; one from the cache alone no library of the network,
     and one that connects again nothing that reads or judges certificates."""
-    index = SimpleIndex([wheel("demo"), wheel("other")])
+    optional = ["third >=1.2; extra == 'all'", 'fourth; extra == "all"']
+    index = SimpleIndex([wheel("demo"), wheel("other", requires=optional)])
 
     def serve(request: Request) -> Response:
         answer = index(request)
@@ -130,6 +131,7 @@ def test_an_install_imports_of_the_network_what_it_uses(
         "html",
         "importlib.metadata",
         "kedge.diagnose",
+        "packaging.requirements",
         "rich",
         "truststore",
     }

@@ -3,13 +3,14 @@ from __future__ import annotations
 import email
 import time
 from importlib.metadata import distributions
+from itertools import product
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.metadata import parse_email
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -189,6 +190,37 @@ def test_requirements_that_apply(
     assert found.provides_extra == ("fast-mode",)
     applying = found.requirements({**MARKERS, **markers}, extras)
     assert [requirement.name for requirement in applying] == names
+
+
+_SPECIFIERS = [
+    "", ">=1", " >= 1.0, <2", "(~=1.2)", " (!=1.5,>1)", "==1.*", "~=1", ">=1.", "=1", ">=", "(>=1",
+    "===x", ">=1,", "<2rc1", "@ https://host/b.whl", "==1==2",
+]  # fmt: skip
+_MARKERS = [
+    "", ';extra=="one"', " ; extra == 'One'", '; extra == "two"', '; extra != "one"',
+    '; extra == "two" and sys_platform == "linux"', '; extra == "one" or extra == "two"',
+    '; "one" == extra', "; extra == 'one\"", "; extra ==", '; extra == ""', '; extra == "a b"',
+    '; extra >= "one"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("named", ["b", "B.c-d", "b[x]", "b [x, y_z]", "b[x", "-b", "b c", "b[]"])
+def test_what_needs_another_extra_is_told_at_a_glance_as_packaging_tells_it(named: str) -> None:
+    """Whatever is not parsed has to be what packaging would have read and left out."""
+    markers = {"sys_platform": "linux"}
+    for specifier, marker in product(_SPECIFIERS, _MARKERS):
+        line = f"{named}{specifier}{marker}"
+        found = parse(f"Name: demo\nVersion: 1\nRequires-Dist: {line}\n")
+        try:
+            whole = Requirement(line)
+        except InvalidRequirement:
+            with pytest.raises(PageError):
+                list(found.relevant())
+            continue
+        for extra in ("", "one", "two", "three"):
+            extras = {normalized(extra)} if extra else set()
+            applies = whole.marker is None or whole.marker.evaluate({**markers, "extra": extra})
+            assert list(found.requirements(markers, extras)) == [whole] * applies, (line, extra)
 
 
 @pytest.mark.parametrize("name", ["A", "a.b", "A__b--C", "zope.interface", "x_-.y", "-a-"])

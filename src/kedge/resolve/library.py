@@ -79,7 +79,8 @@ class Library:
             return found
         try:
             found = self._source.metadata(file)
-            found.requires_dist  # noqa: B018 - parsed here, so that what is damaged shows here
+            for _ in found.relevant():
+                pass  # parsed here, so that what is damaged shows here
         except PageError as error:
             raise UnusableFileError(f"its metadata cannot be used: {error.message}") from error
         self._metadata[file.url] = found
@@ -120,6 +121,6 @@ class Library:
         """What of ``Requires-Dist`` applies here, with those extras; nothing with ``--no-deps``."""
         if self._problem.no_deps:
             return
-        for requirement in metadata.requires_dist:
+        for requirement in metadata.relevant(extras):
             if self._target.applies(requirement.marker, extras):
                 yield requirement
