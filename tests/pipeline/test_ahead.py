@@ -15,7 +15,7 @@ from kedge.cache import open_cache
 from kedge.pipeline.parallel import Lane
 from support.indexes import SimpleIndex
 from support.pki import Authority
-from support.servers import Fault, Faults, Server, body, slow, status
+from support.servers import Fault, Faults, Request, Response, Server, body, slow, status
 from support.venvs import Venv
 from support.wheels import wheel
 
@@ -30,6 +30,12 @@ Run = Callable[..., int]
 
 def cached(cache: Path) -> set[str]:
     return {f"{wheel.name} {wheel.version}" for wheel in open_cache(cache).list()}
+
+
+def children() -> list[str]:
+    """The processes that this one has."""
+    threads = Path("/proc/self/task").glob("*/children")
+    return [child for thread in threads for child in thread.read_text().split()]
 
 
 def files_fetched(server: Server) -> list[str]:
@@ -98,6 +104,33 @@ def test_what_fails_and_is_not_chosen_is_no_failure(
     assert venv.versions()["apart"] == "1.0"
     assert "2.0" not in capsys.readouterr().err
     assert "apart 2.0" not in cached(cache)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are counted in /proc")
+@pytest.mark.parametrize(
+    ("words", "processes"),
+    [
+        pytest.param(["top", "deep", "orphan", "bound"], 1, id="several"),
+        pytest.param(["top"], 0, id="one"),
+        pytest.param(["top", "deep", "orphan", "bound", "--dry-run"], 0, id="nothing to unpack"),
+    ],
+)
+def test_what_unpacks_begins_before_the_first_answer(
+    run: Run, index: SimpleIndex, private_ca: Authority, bundle: Path, venv: Venv,
+    words: list[str], processes: int,
+) -> None:  # fmt: skip
+    counted: list[int] = []
+
+    def serve(request: Request) -> Response:
+        counted.append(len(children()))
+        return index(request)
+
+    before = len(children())
+    with Server(serve, certificate=private_ca.leaf("localhost", "127.0.0.1")) as server:
+        words += ["--cert", str(bundle), "-i", f"{server.url}/simple/"]
+        assert run("install", venv, *words) == 0
+    assert counted[0] - before == processes
+    assert len(children()) == before
 
 
 def test_what_is_given_up_is_not_waited_for(

@@ -53,6 +53,9 @@ _ROOM = 256 << 20
 _PROCESSES = min(8, processors())
 _WORTH_A_PROCESS = 4 << 20
 
+#: Bytes of archives that come with one project that is asked for, by a cautious guess.
+_GUESSED = 1 << 20
+
 
 @frozen
 class Fetched:
@@ -139,9 +142,17 @@ class Wheels:
 
     # -- ahead of the choice
 
-    def ahead(self, catalog: Catalog) -> Foresight:
-        """Fetches what a resolution settles on, before it has ended."""
-        return _Ahead(self, catalog)
+    def ahead(self, catalog: Catalog, *, projects: int) -> Foresight:
+        """Fetches what a resolution settles on, before it has ended; so many projects are asked
+        for and not there."""
+        return _Ahead(self, catalog, projects)
+
+    def expect(self, projects: int) -> None:
+        """So many will be fetched, and perhaps more: begin what unpacks them, on a processor that
+        has nothing to do until the first has arrived."""
+        worth = projects * _GUESSED // _WORTH_A_PROCESS
+        if worth:
+            self._processes().begin(worth)
 
     def guess(self, pin: Pin, catalog: Catalog) -> None:
         """As :meth:`foresee`, where the search has not come to that project yet."""
@@ -392,9 +403,13 @@ class Wheels:
 
 
 class _Ahead(Foresight):
-    def __init__(self, wheels: Wheels, catalog: Catalog) -> None:
+    def __init__(self, wheels: Wheels, catalog: Catalog, projects: int) -> None:
         self._wheels = wheels
         self._catalog = catalog
+        self._projects = projects
+
+    def asking(self) -> None:
+        self._wheels.expect(self._projects)
 
     def guessed(self, pin: Pin) -> None:
         self._wheels.guess(pin, self._catalog)

@@ -163,7 +163,10 @@ class _Steps:
 
     def _resolve(self, problem: Problem, catalog: Catalog) -> Resolution:
         began = time.monotonic()
-        ahead = None if self.settings.value(table.DRY_RUN) else self.supply.wheels.ahead(catalog)
+        ahead = None
+        if not self.settings.value(table.DRY_RUN):
+            missing = {one.name for one in problem.requested} - problem.installed.keys()
+            ahead = self.supply.wheels.ahead(catalog, projects=len(missing))
         resolution = self.supply.recall.resolve(problem, catalog, self.reporter, foresight=ahead)
         self.supply.wheels.settle(resolution.to_install)
         self.reporter.resolved(resolution, time.monotonic() - began)

@@ -52,6 +52,11 @@ class Foresight:
     and stays, is not told, and neither is what ``requires`` what.
     """
 
+    def asking(self) -> None:
+        """Something is not known yet and has to be asked for; told once, before it is. In any
+        thread.
+        """
+
     def guessed(self, pin: Pin) -> None:
         """What would be chosen of that project by all that is known now. From any thread."""
 

@@ -13,7 +13,6 @@ from kedge.resolve.candidates import Candidate, FileCandidate, PythonCandidate
 from kedge.resolve.constraints import collect_constraints
 from kedge.resolve.demands import Demand
 from kedge.resolve.engine import Engine
-from kedge.resolve.explain import Explainer
 from kedge.resolve.hashing import collect_hashes
 from kedge.resolve.journal import Journal
 from kedge.resolve.library import Library
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from resolvelib.structs import State
 
     from kedge.index import IndexFile
+    from kedge.resolve.explain import Explainer
     from kedge.resolve.problem import Problem, Source
 
 #: As pip: the engine's search depends on the limit (it tries its optimistic way for a tenth of
@@ -92,11 +92,14 @@ def search(
     if foresight is None or problem.only_deps:  # what was asked for itself is not wanted then
         foresight = Foresight()
     teller = _Teller(reporter, foresight, pin=lambda candidate: pin_of(candidate, problem, hashes))
+
+    def explainer(journal: Journal) -> Explainer:
+        from kedge.resolve.explain import Explainer  # nothing to be explained, as a rule
+
+        return Explainer(library, source, journal, constraints=constraints, target=target)
+
     state = _search(
-        universe, library, problem, teller,
-        explainer=lambda journal: Explainer(
-            library, source, journal, constraints=constraints, target=target
-        ),
+        universe, library, problem, teller, explainer=explainer,
         when_asking=when_asking or _at_once, threads=threads, max_rounds=max_rounds,
     )  # fmt: skip
     resolution = read_off(state, problem, hashes)
@@ -126,7 +129,12 @@ def _search(
     journal = teller.journal
     engine = Engine(provider, teller)
     scout.begin(roots)
-    when_asking(scout.wake)
+
+    def asking() -> None:
+        teller.asking()
+        scout.wake()
+
+    when_asking(asking)
     try:
         return engine.resolve(roots, max_rounds=max_rounds)
     except ResolutionImpossible as error:
@@ -158,6 +166,9 @@ class _Teller(BaseReporter[Demand, Candidate, str]):
         self._foresight = foresight
         self._pin = pin
         self._foreseen: dict[NormalizedName, FileCandidate] = {}
+
+    def asking(self) -> None:
+        self._foresight.asking()
 
     def starting_round(self, index: int) -> None:
         self._reporter.round_started(index)
