@@ -110,7 +110,6 @@ if sys.platform == "win32":
         return None
 
 else:
-    import termios
 
     def _read_line(stdin: TextIO, given_up: Callable[[], bool], *, secret: bool) -> str | None:
         import os
@@ -133,6 +132,8 @@ else:
     @contextmanager
     def _silent(descriptor: int) -> Iterator[None]:
         """What is typed is not shown, as long as this lasts."""
+        import termios
+
         before = termios.tcgetattr(descriptor)
         changed = termios.tcgetattr(descriptor)
         changed[3] &= ~termios.ECHO

@@ -112,19 +112,19 @@ def _platforms(named: Sequence[str]) -> list[str]:
     return list(found)
 
 
-_APPLE = re.compile(r"(macosx|ios)[^_]*_(\d+)_(\d+)_(.+)")
-_ANDROID = re.compile(r"android_(\d+)_(.+)")
+_APPLE = r"(macosx|ios)[^_]*_(\d+)_(\d+)_(.+)"
+_ANDROID = r"android_(\d+)_(.+)"
 #: Which older manylinux wheels a newer one's systems run (PEP 599), for x86 alone.
 _OLDER = {"manylinux2014": ("manylinux2010", "manylinux1"), "manylinux2010": ("manylinux1",)}
 
 
 def _implied(platform: str) -> list[str]:
-    apple = _APPLE.fullmatch(platform)
+    apple = re.fullmatch(_APPLE, platform)
     if apple:
         version = (int(apple[2]), int(apple[3]))
         of = mac_platforms if apple[1] == "macosx" else ios_platforms
         return list(of(version, apple[4]))
-    android = _ANDROID.fullmatch(platform)
+    android = re.fullmatch(_ANDROID, platform)
     if android:
         return list(android_platforms(int(android[1]), android[2]))
     prefix, _, machine = platform.partition("_")
@@ -148,7 +148,7 @@ _SYSTEMS = {
     "linux": ("linux", "Linux", "posix"),
 }
 _MACHINES = {"win_amd64": "AMD64", "win32": "x86", "win_arm64": "ARM64"}
-_MACHINE = re.compile(r"(?:manylinux\d+|\w+?linux_\d+_\d+|linux|macosx_\d+_\d+)_(\w+)")
+_MACHINE = r"(?:manylinux\d+|\w+?linux_\d+_\d+|linux|macosx_\d+_\d+)_(\w+)"
 
 
 def _markers(described: Described, interpreter: Interpreter, version: str) -> dict[str, str]:
@@ -172,7 +172,7 @@ def _platform_markers(platform: str, interpreter: Interpreter) -> dict[str, str]
     if system is None:
         return {}
     changed = dict(zip(("sys_platform", "platform_system", "os_name"), system, strict=True))
-    machine = _MACHINE.fullmatch(platform)
+    machine = re.fullmatch(_MACHINE, platform)
     if platform in _MACHINES:
         changed["platform_machine"] = _MACHINES[platform]
     elif machine and machine[1] not in ("universal", "universal2", "intel"):

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ def spelled(digest: bytes) -> str:
 def parse_wheel_record(data: bytes) -> tuple[dict[str, Listed], list[str]]:
     """The rows of a wheel's RECORD by path, and what is wrong with it, in sentences."""
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError:
         return {}, ["RECORD is not UTF-8 text"]
     rows: dict[str, Listed] = {}

@@ -8,7 +8,6 @@ alone.
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections.abc import Collection
 
@@ -56,6 +55,8 @@ def shebang(executable: str) -> bytes:
     line = b"#!" + executable.encode() + b"\n"
     if len(line) <= _SHEBANG_LIMIT and not re.search(rb"\s", line[:-1]):
         return line
+    import shlex
+
     quoted = shlex.quote(executable).encode()
     return b"#!/bin/sh\n'''exec' " + quoted + b' "$0" "$@"\n' + b"' '''\n"
 

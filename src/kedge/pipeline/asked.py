@@ -12,21 +12,13 @@ from kedge.index import IndexSources
 from kedge.model import Origin, OriginKind, Sourced, redact_text
 from kedge.requirements import (
     Locations,
-    Locked,
-    LockedFile,
-    LockRequest,
     ParsedFile,
     Requested,
     hash_checking,
     is_lock_file,
-    lock_requests,
     merge_files,
     parse_argument,
     parse_file,
-    read_group,
-    read_lock,
-    read_script,
-    split_extras,
 )
 from kedge.resolve import FormatControl, ReleaseControl
 from kedge.resolve.problem import fold_names
@@ -41,6 +33,7 @@ if TYPE_CHECKING:
     from kedge.environment.aim import Aim
     from kedge.pipeline.connection import Connection
     from kedge.pipeline.reporter import Reporter
+    from kedge.requirements import Locked, LockedFile, LockRequest
     from kedge.settings.values import Settings
 
 
@@ -70,7 +63,7 @@ def gather(settings: Settings, connection: Connection, aim: Aim, reporter: Repor
     """
     arguments = _arguments(settings)
     groups = _groups(settings)
-    locks = lock_requests(settings.each(table.REQUIREMENT), settings.each(table.GROUP))
+    locks = _lock_requests(settings)
     read = _files(settings, connection, table.REQUIREMENT)
     limits = _files(settings, connection, table.CONSTRAINT, constraint=True)
     files = merge_files([*read.values(), *limits.values()])
@@ -144,11 +137,25 @@ def _config_settings(settings: Settings) -> dict[str, str | tuple[str, ...]]:
     return {key: values if len(values) > 1 else values[0] for key, values in given.items()}
 
 
+def _lock_requests(settings: Settings) -> dict[str, LockRequest]:
+    files, groups = settings.each(table.REQUIREMENT), settings.each(table.GROUP)
+    if not files and not groups:
+        return {}
+    from kedge.requirements import lock_requests
+
+    return lock_requests(files, groups)
+
+
 def _groups(settings: Settings) -> list[Requested]:
     """The dependency groups of projects; those of lock files are the locks' business."""
+    given = settings.each(table.GROUP)
+    if not given:
+        return []
+    from kedge.requirements import read_group
+
     return [
         one
-        for named in settings.each(table.GROUP)
+        for named in given
         for path, group in [named.value]
         if not is_lock_file(path)
         for one in read_group(path, group, named.origin)
@@ -159,6 +166,10 @@ def _script(settings: Settings, aim: Aim) -> tuple[Requested, ...]:
     scripts = settings.each(table.REQUIREMENTS_FROM_SCRIPT)
     if len(scripts) > 1:
         raise UsageError(f"{scripts[-1].origin.name} can be given once only.")
+    if not scripts:
+        return ()
+    from kedge.requirements import read_script
+
     return tuple(
         one
         for named in scripts
@@ -172,6 +183,8 @@ def _script(settings: Settings, aim: Aim) -> tuple[Requested, ...]:
 
 
 def _place(named: Sourced[str]) -> str:
+    from kedge.requirements import split_extras
+
     return split_extras(named.value)[0]
 
 
@@ -210,6 +223,10 @@ def _tell(files: ParsedFile, reporter: Reporter) -> None:
 def _locked(
     locks: Mapping[str, LockRequest], connection: Connection, aim: Aim, formats: FormatControl
 ) -> dict[str, Locked]:
+    if not locks:
+        return {}
+    from kedge.requirements import read_lock
+
     return {
         place: read_lock(
             request,

@@ -1,8 +1,12 @@
 """What was asked for: arguments, requirements files and constraints, as values with their origin.
 
-Reads the grammar of pip in full and decides nothing about which distribution will do.
+Reads the grammar of pip in full and decides nothing about which distribution will do. What reads
+dependency groups and lock files is imported with the first look at it: few runs are given any.
 """
 
+from typing import TYPE_CHECKING
+
+from kedge.lazy import lazily
 from kedge.requirements.arguments import parse_argument
 from kedge.requirements.files import (
     Answer,
@@ -14,20 +18,22 @@ from kedge.requirements.files import (
     merge_files,
     parse_file,
 )
-from kedge.requirements.groups import read_group, read_script
-from kedge.requirements.locks import (
-    Locked,
-    LockedFile,
-    LockRequest,
-    lock_requests,
-    read_lock,
-    split_extras,
-)
 from kedge.requirements.refusals import (
     UnhashedError,
     hash_checking,
 )
 from kedge.requirements.requested import Requested, RequestedKind
+
+if TYPE_CHECKING:
+    from kedge.requirements.groups import read_group, read_script
+    from kedge.requirements.locks import (
+        Locked,
+        LockedFile,
+        LockRequest,
+        lock_requests,
+        read_lock,
+        split_extras,
+    )
 
 __all__ = [
     "Answer",
@@ -52,3 +58,17 @@ __all__ = [
     "read_script",
     "split_extras",
 ]
+
+_MODULES = {
+    "read_group": "groups",
+    "read_script": "groups",
+    "Locked": "locks",
+    "LockedFile": "locks",
+    "LockRequest": "locks",
+    "lock_requests": "locks",
+    "read_lock": "locks",
+    "split_extras": "locks",
+}
+
+if not TYPE_CHECKING:  # which knows the names, and which are none
+    __getattr__ = lazily(__name__, _MODULES)

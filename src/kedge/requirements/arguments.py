@@ -51,7 +51,7 @@ _IDENTIFIER = r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?"
 _PLAIN = re.compile(
     rf"({_IDENTIFIER})(?:\[({_IDENTIFIER}(?:, *{_IDENTIFIER})*)\])?", re.IGNORECASE | re.ASCII
 )
-_EGG_NAME = re.compile(r"^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$", re.IGNORECASE)
+_EGG_NAME = r"^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$"
 
 
 #: Name, extras, versions, and the URL if it has one.
@@ -258,7 +258,7 @@ class _Reader:
         egg = parse_qs(urlsplit(url).fragment).get("egg", [""])[0]
         if not egg:
             return None
-        if not _EGG_NAME.match(egg):
+        if not re.match(_EGG_NAME, egg, re.IGNORECASE):
             raise self._error(
                 f"#egg={egg} in {self._shown} is not a project's name.",
                 "Write the requirement as: name[extra] @ URL",

@@ -17,7 +17,6 @@ from kedge.classes import field, frozen, mutable
 from kedge.errors import RequirementError
 from kedge.model import Origin, OriginKind, Sourced, local_path, redact_url
 from kedge.requirements.arguments import parse_argument
-from kedge.requirements.lines import UndecodableError, decode, logical_lines
 from kedge.requirements.options import Line, OptionError, parse_line
 from kedge.requirements.requested import Requested
 
@@ -210,6 +209,8 @@ class _Walk:
                 origin=origin,
                 hint="kedge install and kedge download take it: -r FILE, on the command line.",
             )
+        from kedge.requirements.lines import logical_lines  # most runs read no file
+
         text = self._text(location, origin, constraint=constraint)
         for number, content in logical_lines(text, self.environ):
             here = Origin(OriginKind.FILE, path=redact_url(location), line=number)
@@ -294,6 +295,8 @@ class _Walk:
             )
 
     def _text(self, location: str, origin: Origin, *, constraint: bool) -> str:
+        from kedge.requirements.lines import UndecodableError, decode
+
         kind = "constraints" if constraint else "requirements"
         shown = redact_url(location)
         charset = None

@@ -6,7 +6,6 @@ grammar *is* its grammar: abbreviations, ``-iURL``, ``--index-url=URL``, words i
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
@@ -75,6 +74,8 @@ def parse_line(text: str) -> Line:
     requirement, options = split_options(text)
     if not options:
         return Line(requirement=requirement)
+    import shlex
+
     try:
         words = shlex.split(options)
     except ValueError as exc:

@@ -15,7 +15,7 @@ from kedge.errors import InsecureLocationError, SettingError, UsageError
 from kedge.model import NetworkOrigin, Origin, OriginKind, Sourced, redact_url
 from kedge.transport.locations import Location, canonical_host, is_loopback
 
-_BARE_IPV6 = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(%.+)?")
+_BARE_IPV6 = r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(%.+)?"
 
 
 def refuse_setting(message: str, *, origin: Origin, hint: str | None = None) -> NoReturn:
@@ -48,7 +48,7 @@ class TrustedHost:
                 origin=setting.origin,
                 hint=f"Give the host alone, without scheme, user or path: --trusted-host {example}",
             )
-        netloc = f"[{value}]" if _BARE_IPV6.fullmatch(value) else value
+        netloc = f"[{value}]" if re.fullmatch(_BARE_IPV6, value) else value
         try:
             parts = parse_url(f"https://{netloc}")
         except (LocationParseError, UnicodeError, ValueError):

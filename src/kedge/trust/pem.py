@@ -38,7 +38,7 @@ _MARKER = re.compile(
 )
 
 # A line with a hyphen that is not a header such as "DEK-Info: ...".
-_HYPHENATED = re.compile(r"^[^:\n]*-[^:\n]*$", re.MULTILINE)
+_HYPHENATED = r"^[^:\n]*-[^:\n]*$"
 
 
 @frozen
@@ -180,7 +180,7 @@ def _block(text: str, begin: _Marker, end: int, number: int, flaw: str | None) -
 def _foreign_line(inside: str) -> str | None:
     """What is left of a lost marker; to OpenSSL a hyphen ends the base64, and all is well."""
     body = inside.partition("\n")[2].rpartition("-----END")[0]
-    if "-" in body and (found := _HYPHENATED.search(body)):
+    if "-" in body and (found := re.search(_HYPHENATED, body, re.MULTILINE)):
         return f"{found.group().strip()[:60]!r} stands in it, which is not base64"
     return None
 
