@@ -89,6 +89,21 @@ def test_a_head_that_comes_in_two_pieces_is_read_whole(cut: int) -> None:
     assert _read(QuickResponse, sent, "GET", cut) == _read(http.client.HTTPResponse, sent, "GET")
 
 
+def test_an_answer_is_read_straight_from_its_connection_and_closes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket.SocketIO, "readinto", None)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.settimeout(10)
+        theirs.sendall(PLAIN["closes"])
+        answer = QuickResponse(ours, method="GET")
+        answer.begin()
+        ours.close()  # as http.client does it: the answer alone has the connection now
+        assert answer.read() == b"ab"
+        assert theirs.recv(1) == b""
+
+
 def _read(kind: type[http.client.HTTPResponse], sent: bytes, method: str, cut: int = 0) -> Any:
     """All that can be seen of the answer, with what is left behind it; or how it failed."""
     ours, theirs = socket.socketpair()

@@ -34,7 +34,7 @@ from kedge.transport.options import Download, TransportReporter
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-CHUNK = 128 * 1024
+CHUNK = 256 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 from http import HTTPStatus
 from typing import Any
 
@@ -34,6 +35,12 @@ class QuickResponse(http.client.HTTPResponse):
     """http.client's answer, in the state in which its own ``begin`` would have left it."""
 
     _method: str | None  # what was asked with; ``__init__`` sets it, and ``begin`` needs it
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        # TLS comes 16 KiB at a time. What else would pass each on asks itself before whether it is
+        # open and readable, which the buffer above it knows.
+        setattr(self.fp.raw, "readinto", sock.recv_into)  # noqa: B010
 
     def begin(self) -> None:
         started = getattr(self, "headers", None) is not None or self.debuglevel > 0
