@@ -149,9 +149,9 @@ class Wheels:
 
     def expect(self, projects: int) -> None:
         """So many will be fetched, and perhaps more: begin what unpacks them, on a processor that
-        has nothing to do until the first has arrived."""
+        has nothing to do until the first has arrived. A few small ones are done before that."""
         worth = projects * _GUESSED // _WORTH_A_PROCESS
-        if worth:
+        if worth > 1:
             self._processes().begin(worth)
 
     def guess(self, pin: Pin, catalog: Catalog) -> None:
