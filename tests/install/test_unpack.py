@@ -449,6 +449,20 @@ def test_every_compression_at_every_size(tmp_path: Path, method: int) -> None:
         assert (tmp_path / "outer" / "tree" / name).read_bytes() == expected[name]
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_shows_whatever_compressed_it(tmp_path: Path, method: int) -> None:
+    data = _zip(wheels._members(BIG), method=method)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        info = archive.getinfo("demo/small.bin")
+    start = info.header_offset + 50 + len(info.filename)  # behind what nobody looks at
+    for at in range(start, start + info.compress_size - 20, 97):
+        damaged = bytearray(data)
+        damaged[at] ^= 0xFF
+        problems = _refused(replace(BIG, data=bytes(damaged)), tmp_path / str(at))
+        assert problems
+        assert all("demo/small.bin" in problem for problem in problems)
+
+
 @EITHER_WAY
 def test_large_files_side_by_side(tmp_path: Path) -> None:
     files = {f"demo/{n}": os.urandom(1 << 20) * 5 for n in range(5)}

@@ -80,9 +80,16 @@ def server(faults: Faults, private_ca: Authority) -> Iterator[Server]:
 
 
 def test_what_is_not_chosen_leaves_no_trace_but_in_the_cache(
-    run: Run, server: Server, bundle: Path, venv: Venv, cache: Path, tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    def once_it_is_cached(answer: Response) -> Response:
+        deadline = time.monotonic() + 60
+        while "apart 2.0" not in cached(cache) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return answer
+
+    faults.always("/simple/late/", once_it_is_cached)
     report = tmp_path / "report.json"
     assert run("install", venv, "top", "--cert", bundle, "--report", report) == 0
     assert APART_2 in server.paths

@@ -286,6 +286,20 @@ class Archive:
                     yield piece
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as exc:
             raise _cannot_decompress(member, exc) from exc
+        except OSError as exc:
+            if exc.errno is not None:  # bz2 gives its own none; this is the disk's
+                raise
+            raise _cannot_decompress(member, exc) from exc
+        except _lzma_errors() as exc:
+            raise _cannot_decompress(member, exc) from exc
+
+
+def _lzma_errors() -> tuple[type[Exception], ...]:
+    try:
+        from lzma import LZMAError
+    except ImportError:  # some Pythons are built without
+        return ()
+    return (LZMAError,)
 
 
 def _cannot_decompress(member: Member, exc: Exception) -> BadArchive:
