@@ -56,7 +56,8 @@ _SHORT_NAMES = {
     NameOID.JURISDICTION_LOCALITY_NAME: "jurisdictionL",
     NameOID.POSTAL_CODE: "postalCode",
 }
-_READING = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
+#: KeyError: cryptography before 44 had it for a kind of string that it does not know.
+_READING = (ValueError, TypeError, KeyError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
