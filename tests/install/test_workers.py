@@ -51,7 +51,7 @@ def _nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("unpacked here")
 
-    monkeypatch.setattr("kedge.install.workers.unpack_into", refuse)
+    monkeypatch.setattr("kedge.install.unpack.unpack_into", refuse)
 
 
 def _run(workers: Workers, store: WheelStore, artifact: Artifact, folder: Path) -> object:
@@ -182,9 +182,9 @@ import sys; sys.path.insert(0, {str(archive)!r})
 from contextlib import closing
 from pathlib import Path
 from kedge.cache import open_cache
-from kedge.install import workers
+from kedge.install import unpack, workers
 assert "site.zip" in workers.__file__
-workers.unpack_into = None
+unpack.unpack_into = None
 with closing(workers.Workers(1)) as made:
     made.begin()
     made.unpack(open_cache(Path("cache")).wheels, {_sha256(SMALL)!r},

@@ -23,7 +23,6 @@ from typing import Any
 import kedge
 from kedge.cache import UnpackedWheel, WheelStore
 from kedge.errors import CacheError, WheelError
-from kedge.install.unpack import unpack_into
 
 _BEGIN = "import sys; sys.path += {path}; from kedge.install.worker import work; work()"
 _SECONDS_TO_END = 5.0
@@ -74,6 +73,8 @@ class Workers:
                 raise CacheError(f"{filename} was not unpacked: kedge was interrupted.")
             else:
                 self._bury(process)
+        from kedge.install.unpack import unpack_into  # the processes have it, as a rule
+
         return unpack_into(store, sha256, archive, filename=filename, threads=self._number)
 
     def close(self) -> None:
