@@ -98,7 +98,7 @@ def related(anchors: Iterable[bytes], chain: Chain) -> tuple[tuple[CertificateFa
             continue
         facts = _outline(der)
         if facts.subject in wanted:
-            found.append(read_certificate(der))
+            found.append(_completed(facts))
         kin = kin or (bool(organization) and facts.organization == organization)
     return tuple(found), kin
 
@@ -129,7 +129,10 @@ def signed_by(lower: CertificateFacts, upper: CertificateFacts) -> bool:
 
 def read_certificate(der: bytes) -> CertificateFacts:
     """The facts about one certificate; its fingerprint alone where it cannot be read."""
-    facts = _outline(der)
+    return _completed(_outline(der))
+
+
+def _completed(facts: CertificateFacts) -> CertificateFacts:
     return replace(facts, self_signed=facts.self_issued and signed_by(facts, facts))
 
 

@@ -44,6 +44,14 @@ def read_bytes(path: str) -> bytes:
     return raw
 
 
+def listed(folder: str) -> list[str]:
+    """The names in a folder, in its own order; none where it cannot be read."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
+    except OSError:
+        return []
+
+
 def is_absent(exc: Exception) -> bool:
     return isinstance(exc, FileNotFoundError | NotADirectoryError)
 

@@ -14,7 +14,6 @@ that such a lookup would reach, and no others, so that the verdicts stay the sam
 from __future__ import annotations
 
 import contextlib
-import os
 import ssl
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from pathlib import Path
 from kedge.classes import field, mutable
 from kedge.trust import contents, pem, trusted
 from kedge.trust.bundle import CertificateFile
-from kedge.trust.files import UNREADABLE, read_bytes, why
+from kedge.trust.files import UNREADABLE, listed, read_bytes, why
 from kedge.trust.names import canonical_subject, hash_in, name_hash
 from kedge.trust.openssl import judge
 from kedge.trust.pem import Block
@@ -150,11 +149,7 @@ def _listing(folder: str, only: Collection[str] | None) -> dict[str, list[str]]:
     With ``only``, those with one of these hashes.
     """
     found: dict[str, list[str]] = {}
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
-    except OSError:
-        return found
-    for name in names:
+    for name in listed(folder):
         if (wanted := hash_in(name)) and (only is None or wanted in only):
             found.setdefault(wanted, []).append(name)
     return found

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from kedge.classes import frozen
 from kedge.model import StoreKind, TrustDecision, TrustSource
 from kedge.trust import der
-from kedge.trust.files import UNREADABLE, expand, read_bytes
+from kedge.trust.files import UNREADABLE, expand, listed, read_bytes
 from kedge.trust.names import canonical_issuer, canonical_subject, name_hash
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class _FolderPart:
     def __init__(self, folders: Sequence[str]) -> None:
         self.folders = folders
         # All that could be hashed: more names than OpenSSL would look for do no harm.
-        names = [name for folder in folders for name in _names_in(folder) if name[8:9] == "."]
+        names = [name for folder in folders for name in listed(folder) if name[8:9] == "."]
         self.known = {name[:8].lower() for name in names}
         text = "\0".join((*folders, *sorted(names)))
         self.digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
@@ -298,13 +298,6 @@ def _look_at_system(environ: Mapping[str, str]) -> _Part | None:
         return folder
     file = _file(*paths)
     return _StorePart(file, folder) if file and folder else file
-
-
-def _names_in(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - text is all that is asked of the names
-    except OSError:
-        return []
 
 
 def _file(path: str) -> _FilePart | None:
