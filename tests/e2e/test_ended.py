@@ -13,13 +13,12 @@ import pytest
 from kedge.cache import open_cache
 from support.indexes import SimpleIndex
 from support.pki import Authority
+from support.processes import children, is_gone, listed
 from support.servers import Server
 from support.venvs import Kedge, Venv
 from support.wheels import wheel
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/task").is_dir(), reason="looks for children where Linux lists them"
-)
+pytestmark = listed
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +51,13 @@ def test_ended_while_unpacking(
     before = target.snapshot()
     process = kedge.start("install", "one", "two")
     _wait_until(lambda: any(cache.glob("tmp/*/tree/*/0.bin")))
-    workers = _children(process.pid)
+    workers = children(process.pid)
     process.send_signal(sent)
     _, said = process.communicate(timeout=30)
     assert process.returncode == (-sent if sent == signal.SIGKILL else 1)
     assert "Traceback" not in said
     assert workers
-    _wait_until(lambda: all(map(_is_gone, workers)))
+    _wait_until(lambda: all(map(is_gone, workers)))
     assert target.snapshot() == before
     assert list((cache / "tmp").iterdir()) == []
     for entry in open_cache(cache).list():  # made in time: whole, then
@@ -75,18 +74,3 @@ def _wait_until(happens: Callable[[], object]) -> None:
     while not happens():
         assert time.monotonic() < end, "it does not happen"
         time.sleep(0.002)
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += map(int, path.read_text().split())
-    return found
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state.rpartition(")")[2].split()[0] == "Z"

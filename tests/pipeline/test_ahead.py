@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from kedge.pipeline.parallel import Lane
 from kedge.processors import processors
 from support.indexes import SimpleIndex
 from support.pki import Authority
+from support.processes import children, listed
 from support.servers import Fault, Faults, Request, Response, Server, body, slow, status
 from support.venvs import Venv
 from support.wheels import wheel
@@ -32,12 +34,6 @@ Run = Callable[..., int]
 
 def cached(cache: Path) -> set[str]:
     return {f"{wheel.name} {wheel.version}" for wheel in open_cache(cache).list()}
-
-
-def children() -> list[str]:
-    """The processes that this one has."""
-    threads = Path("/proc/self/task").glob("*/children")
-    return [child for thread in threads for child in thread.read_text().split()]
 
 
 def files_fetched(server: Server) -> list[str]:
@@ -115,7 +111,7 @@ def test_what_fails_and_is_not_chosen_is_no_failure(
     assert "apart 2.0" not in cached(cache)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are counted in /proc")
+@listed
 @pytest.mark.parametrize(
     ("words", "processes"),
     [
@@ -128,18 +124,18 @@ def test_what_unpacks_begins_before_the_first_answer(
     run: Run, index: SimpleIndex, private_ca: Authority, bundle: Path, venv: Venv,
     words: list[str], processes: int,
 ) -> None:  # fmt: skip
-    counted: list[int] = []
+    begun: list[set[int]] = []
 
     def serve(request: Request) -> Response:
-        counted.append(len(children()))
+        begun.append({*children(os.getpid())} - before)
         return index(request)
 
-    before = len(children())
+    before = {*children(os.getpid())}
     with Server(serve, certificate=private_ca.leaf("localhost", "127.0.0.1")) as server:
         where = ["--cert", str(bundle), "-i", f"{server.url}/simple/"]
         assert run("install", venv, *words, *where) == 0
-    assert counted[0] - before == processes
-    assert len(children()) == before
+    assert len(begun[0]) == processes
+    assert not {*children(os.getpid())} - before
 
 
 def test_what_is_given_up_is_not_waited_for(
