@@ -502,7 +502,7 @@ def empty_store(desk: Desk) -> Path:
     store = desk.folder / "store"
     store.mkdir()
     (store / "none.pem").touch()
-    desk.monkeypatch.setattr("kedge.trust.places.CA_FILE_CANDIDATES", ())
+    desk.monkeypatch.setattr("kedge.trust.files.CA_FILE_CANDIDATES", ())
     desk.environ |= {"SSL_CERT_FILE": str(store / "none.pem"), "SSL_CERT_DIR": str(store)}
     desk.words.append("--use-feature=truststore")
     return store / "none.pem"

@@ -1144,7 +1144,7 @@ def no_store(keeper: Keeper) -> str:
         "SSL_CERT_DIR": str(folder),
     }
     patch = keeper.stack.enter_context(pytest.MonkeyPatch.context())
-    patch.setattr("kedge.trust.places.CA_FILE_CANDIDATES", ())
+    patch.setattr("kedge.trust.files.CA_FILE_CANDIDATES", ())
     flag = Origin(OriginKind.COMMAND_LINE, "--use-feature=truststore")
     keeper.settings["truststore"] = Sourced(True, flag)
     return "https://localhost/simple/"

@@ -234,6 +234,35 @@ class TestWhatIsLoaded:
             with run(folder, store, environ=environ) as last:
                 assert last.get(server) != "accepted"
 
+    @linux_only
+    @pytest.mark.parametrize("case", [str.lower, str.upper], ids=["lower", "upper"])
+    def test_a_subject_that_only_the_folder_holds_is_not_overlooked(
+        self,
+        tmp_path: Path,
+        private_ca: Authority,
+        stranger_ca: Authority,
+        case: Callable[[str], str],
+    ) -> None:
+        """A chain that the file's anchors vouch for, and in which OpenSSL would have looked for
+        one of the folder's as well: by any case of its name, where there is one folder."""
+        folder = hashed_folder(tmp_path / "certs", private_ca)
+        for path in folder.iterdir():
+            path.rename(folder / case(path.name))
+        bundle = tmp_path / "ca.pem"
+        bundle.write_bytes(stranger_ca.pem)
+        decision = TrustDecision((TrustSource(StoreKind.SYSTEM, FLAG),))
+        environ = {"SSL_CERT_DIR": str(folder), "SSL_CERT_FILE": str(bundle)}
+        sources = hints.look(decision, environ)
+        assert sources is not None
+        name = hints.subject_of(stranger_ca.der)
+        file = {"anchors": [[0, len(stranger_ca.pem), name]], "subjects": [name]}
+        few = sources.select({"sources": [{"file": file, "folder": {"hashes": []}}]})
+        assert few is not None
+        leaf = stranger_ca.leaf("localhost")
+        crossed = twin(stranger_ca, private_ca, Validity()).der
+        assert few.covers([leaf.der, stranger_ca.der])
+        assert not few.covers([leaf.der, crossed, stranger_ca.der])
+
 
 def _plain(private: Authority, stranger: Authority) -> tuple[bytes, Certificate]:
     return pem_file(private, stranger), stranger.leaf(*LOOPBACK)

@@ -17,7 +17,7 @@ from kedge import trust
 from kedge.errors import EmptySystemStoreError
 from kedge.model import Origin, OriginKind, Sourced, TrustDecision
 from kedge.trust import hashed, names
-from kedge.trust.places import CA_FILE_CANDIDATES, CompiledIn, locate
+from kedge.trust.files import CA_FILE_CANDIDATES, CompiledIn, locate
 from kedge.trust.profile import verify_flags
 from support.handshakes import ACCEPTED, UNTRUSTED, verify_code
 from support.pki import (
@@ -163,7 +163,7 @@ def test_same_verdict(case: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(truststore._openssl, "_CA_FILE_CANDIDATES", [])
-    monkeypatch.setattr("kedge.trust.places.CA_FILE_CANDIDATES", ())
+    monkeypatch.setattr("kedge.trust.files.CA_FILE_CANDIDATES", ())
     server = case.server.leaf("localhost") if isinstance(case.server, Authority) else case.server
     if case.since > ssl.OPENSSL_VERSION_INFO:
         pytest.skip("an older OpenSSL gives up at a damaged file")
@@ -290,7 +290,7 @@ class TestEmpty:
     def test_is_an_error_of_its_own(
         self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("kedge.trust.places.CA_FILE_CANDIDATES", ())
+        monkeypatch.setattr("kedge.trust.files.CA_FILE_CANDIDATES", ())
         environ = _arrange(store, tmp_path)
         with pytest.raises(EmptySystemStoreError) as caught:
             trust.load(system(), environ=environ)
@@ -302,7 +302,7 @@ class TestEmpty:
     def test_a_bundle_beside_it_does_not_hide_it(
         self, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("kedge.trust.places.CA_FILE_CANDIDATES", ())
+        monkeypatch.setattr("kedge.trust.files.CA_FILE_CANDIDATES", ())
         decision = trust.decide(
             trust.TrustSettings(
                 truststore=Sourced(True, FEATURE),

@@ -19,8 +19,8 @@ from kedge.classes import field, frozen, mutable, replace
 from kedge.model import StoreKind, TrustDecision, TrustSource
 from kedge.trust import openssl, trusted
 from kedge.trust.bundle import CertificateFile, Reading, damage, read_bundle, read_file
+from kedge.trust.files import platform_verifies
 from kedge.trust.pem import Block
-from kedge.trust.places import platform_verifies
 
 
 @frozen

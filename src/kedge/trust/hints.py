@@ -26,7 +26,7 @@ import binascii
 import hashlib
 import os
 import ssl
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -34,7 +34,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from kedge.classes import frozen
 from kedge.model import StoreKind, TrustDecision, TrustSource
 from kedge.trust import der
-from kedge.trust.files import UNREADABLE, expand, listed, read_bytes
+from kedge.trust.files import (
+    UNREADABLE,
+    expand,
+    listed,
+    locate,
+    platform_verifies,
+    read_bytes,
+)
 from kedge.trust.names import canonical_issuer, canonical_subject, name_hash
 
 if TYPE_CHECKING:
@@ -77,13 +84,13 @@ def names_in(chain: Sequence[bytes]) -> set[str]:
 class Selection:
     """A few of the anchors, in DER: OpenSSL's reader of PEM takes twice the time for these.
 
-    ``held`` are the names of their subjects, ``known`` those of every subject in the sources; both
-    are what the hints say of files.
+    ``held`` are the names of their subjects, ``known`` those of every subject, source by source;
+    both are what the hints say of files.
     """
 
     certificates: tuple[bytes, ...]
     held: frozenset[str]
-    known: frozenset[str]
+    known: tuple[Container[str], ...]
 
     def covers(self, chain: Sequence[bytes]) -> bool:
         """Whether the whole holds nothing more that OpenSSL would have looked at.
@@ -94,10 +101,10 @@ class Selection:
             names = names_in(chain)
         except ValueError:
             return False
-        return not names & (self.known - self.held)
+        return not any(name in known for name in names - self.held for known in self.known)
 
 
-_Selected: TypeAlias = "tuple[list[str], set[str], set[str]]"
+_Selected: TypeAlias = "tuple[list[str], set[str], list[Container[str]]]"
 
 
 class _Part(Protocol):
@@ -126,7 +133,7 @@ class _FilePart:
         for start, length, subject in hint["anchors"]:
             blocks.append(self._block(start, length))
             held.add(subject)
-        return blocks, held, set(hint["subjects"])
+        return blocks, held, [set(hint["subjects"])]
 
     def _block(self, start: int, length: int) -> str:
         """One whole block of the file, and nothing but a whole one."""
@@ -162,15 +169,16 @@ class _FolderPart:
 
     def __init__(self, folders: Sequence[str]) -> None:
         self.folders = folders
-        # All that could be hashed: more names than OpenSSL would look for do no harm.
+        # All that could be hashed: more names than OpenSSL would look for do no harm, so that a
+        # hash is looked for in one text. The order counts, too: OpenSSL may go by it.
         names = [name for folder in folders for name in listed(folder) if name[8:9] == "."]
-        self.known = {name[:8].lower() for name in names}
-        text = "\0".join((*folders, *sorted(names)))
+        text = "\0".join((*folders, *names))
+        self._known = "\0".join(names).lower()
         self.digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def select(self, hint: Mapping[str, Any]) -> _Selected:
         if not hint["hashes"]:
-            return [], set(), self.known
+            return [], set(), [self._known]
         from kedge.trust.hashed import HashedLookup
         from kedge.trust.pem import CERTIFICATE
 
@@ -179,7 +187,7 @@ class _FolderPart:
         blocks = [block for file in lookup.files for block in file.blocks]
         if lookup.warnings or any(block.label != CERTIFICATE for block in blocks):
             raise ValueError("not only plain certificates")
-        return [block.text for block in blocks], lookup.found, self.known
+        return [block.text for block in blocks], lookup.found, [self._known]
 
     def hint(self, loaded: LoadedSource, wanted: Collection[str]) -> dict[str, Any]:
         folders = set(map(Path, self.folders))
@@ -198,9 +206,9 @@ class _StorePart:
 
     def select(self, hint: Mapping[str, Any]) -> _Selected:
         blocks, held, known = self._file.select(hint["file"])
-        hashes = [each for each in hint["folder"]["hashes"] if each not in known]
+        hashes = [each for each in hint["folder"]["hashes"] if each not in known[0]]
         more, found, names = self._folder.select({"hashes": hashes})
-        return [*blocks, *more], held | found, known | names
+        return [*blocks, *more], held | found, [*known, *names]
 
     def hint(self, loaded: LoadedSource, wanted: Collection[str]) -> dict[str, Any]:
         return {
@@ -229,19 +237,19 @@ class Sources:
         """What the hints select; ``None`` where they are damaged, forged or of no use."""
         blocks: list[str] = []
         held: set[str] = set()
-        known: set[str] = set()
+        known: list[Container[str]] = []
         try:
             for part, hint in zip(self._parts, kept["sources"], strict=True):
                 found, subjects, all_subjects = part.select(hint)
                 blocks += found
                 held |= subjects
-                known |= all_subjects
+                known += all_subjects
             if not 0 < len(blocks) <= _MOST:
                 return None
             certificates = tuple(dict.fromkeys(map(_der, blocks)))
         except (KeyError, TypeError, ValueError):
             return None
-        return Selection(certificates, frozenset(held), frozenset(known))
+        return Selection(certificates, frozenset(held), tuple(known))
 
     def hints(self, anchors: Anchors, wanted: Collection[str]) -> dict[str, Any] | None:
         """What to keep, for the anchors with these subjects to be loaded first next time."""
@@ -285,8 +293,6 @@ def _look(source: TrustSource, environ: Mapping[str, str]) -> _Part | None:
 
 
 def _look_at_system(environ: Mapping[str, str]) -> _Part | None:
-    from kedge.trust.places import locate, platform_verifies
-
     if platform_verifies():
         return None
     places = locate(environ)

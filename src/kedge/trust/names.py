@@ -6,7 +6,6 @@ Pure: DER in, canonical names and their hashes out.
 from __future__ import annotations
 
 import hashlib
-import re
 
 from kedge.trust import der
 
@@ -21,8 +20,6 @@ _TEXT = {
     0x1E: "utf-16-be",  # BMPString
 }
 _HEX = "0123456789abcdefABCDEF"
-_ASCII_SPACE = re.compile(r"[ \t\n\v\f\r]+")
-_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
 def canonical_subject(certificate: bytes) -> bytes:
@@ -60,9 +57,9 @@ def _canonical_attribute(pair: der.Element) -> bytes:
     encoding = _TEXT.get(value.tag)
     if encoding is None:
         return pair.whole
-    text = value.content.decode(encoding).strip(" \t\n\v\f\r")
-    folded = _ASCII_SPACE.sub(" ", text).translate(_ASCII_LOWER)
-    return der.encode(der.SEQUENCE, kind.whole + der.encode(0x0C, folded.encode()))
+    text = value.content.decode(encoding).encode()
+    folded = b" ".join(text.split()).lower()  # of bytes, Python means ASCII's spaces and letters
+    return der.encode(der.SEQUENCE, kind.whole + der.encode(0x0C, folded))
 
 
 def name_hash(subject: bytes) -> str:

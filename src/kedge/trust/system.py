@@ -1,6 +1,6 @@
 """Reads the system's store where it is files: everywhere but on macOS and Windows.
 
-Where they are is :mod:`kedge.trust.places`' business. They are read once, not at every handshake as
+Where they are is :mod:`kedge.trust.files`' business. They are read once, not at every handshake as
 ``truststore`` does. A file that OpenSSL would pass over in silence is passed over here too, with a
 warning.
 """
@@ -15,10 +15,9 @@ from kedge.errors import EmptySystemStoreError
 from kedge.model import TrustSource
 from kedge.trust import openssl, pem, trusted
 from kedge.trust.bundle import CertificateFile, Reading
-from kedge.trust.files import UNREADABLE, is_absent, read_bytes, why
+from kedge.trust.files import UNREADABLE, CompiledIn, is_absent, locate, read_bytes, why
 from kedge.trust.hashed import HashedLookup
 from kedge.trust.pem import Block
-from kedge.trust.places import CompiledIn, locate
 
 
 def read_system(
