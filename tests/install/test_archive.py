@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import tracemalloc
+import zipfile
 import zlib
 from itertools import product
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import kedge.inflate
-from kedge.install.archive import Archive, BadArchive
+from kedge.install.archive import Archive, BadArchive, batches
 from support.inflaters import INFLATERS
 
 TEXT = b"".join(b"%d bottles of beer on the wall\n" % number for number in range(3000))
@@ -36,9 +37,7 @@ def _archive(folder: Path, stream: bytes, size: int) -> Path:
 
 
 def _at_once(archive: Archive) -> bytes:
-    content = archive.whole(archive.members[0])
-    assert content is not None
-    return content
+    return archive.contents(archive.members)[0]
 
 
 def _in_pieces(archive: Archive) -> bytes:
@@ -125,3 +124,23 @@ def test_what_a_bomb_takes(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert set(found.values()) == {None}
     assert peak < 8 << 20
+
+
+def test_neighbours_that_are_small_go_together(tmp_path: Path) -> None:
+    """In order, none left out, none large among them, and never so many that memory shows it."""
+    chance = random.Random(26)
+    sizes = [chance.choice([0, 9, 5000, 90_000, 300_000, 5 << 20]) for _ in range(300)]
+    data = [chance.randbytes(size) if size < 1 << 20 else bytes(size) for size in sizes]
+    with zipfile.ZipFile(tmp_path / "archive", "w", zipfile.ZIP_DEFLATED) as made:
+        for number, each in enumerate(data):
+            made.writestr(str(number), each)
+    with Archive(tmp_path / "archive") as archive:
+        found = list(batches(archive.members))
+        for batch in found:
+            if len(batch) > 1:
+                expected = [data[int(member.name)] for member in batch]
+                assert archive.contents(batch) == expected
+                assert sum(map(len, expected)) <= 1 << 20
+    assert [member for batch in found for member in batch] == list(archive.members)
+    assert max(map(len, found)) > 4
+    assert len(found) < 200

@@ -464,6 +464,18 @@ def test_damage_shows_whatever_compressed_it(tmp_path: Path, method: int) -> Non
 
 
 @EITHER_WAY
+def test_damage_to_some_of_many_small_files(tmp_path: Path) -> None:
+    """Each of them is named, and no other."""
+    many = wheel("demo", files={f"demo/{n:03}": f"{n} bottles\n" * 50 for n in range(200)})
+    data, wanted = bytearray(many.data), ["demo/017", "demo/018", "demo/150"]
+    with zipfile.ZipFile(io.BytesIO(many.data)) as archive:
+        for name in wanted:
+            data[archive.getinfo(name).header_offset + 30 + len(name)] = 0xFF
+    problems = _refused(replace(many, data=bytes(data)), tmp_path)
+    assert [problem.partition(" ")[0] for problem in problems] == wanted
+
+
+@EITHER_WAY
 def test_large_files_side_by_side(tmp_path: Path) -> None:
     files = {f"demo/{n}": os.urandom(1 << 20) * 5 for n in range(5)}
     artifact = wheel("demo", files={**files, "demo/small": b"x"})

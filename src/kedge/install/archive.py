@@ -2,9 +2,9 @@
 
 The central directory of an ordinary archive is read here, in a quarter of the time of Python's
 ``zipfile``, which reads every other one (zip64, comments, extra fields, bytes in front). The data
-is read here, in one piece for all but large members. A member never yields more bytes than the
-directory says, and no two share bytes of the file, so that what an archive can grow to is known
-before anything is written (https://www.bamsoftware.com/hacks/zipbomb/).
+is read here, many members at a time for all but large ones. A member never yields more bytes than
+the directory says, and no two share bytes of the file, so that what an archive can grow to is
+known before anything is written (https://www.bamsoftware.com/hacks/zipbomb/).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import stat
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -49,8 +49,8 @@ _BARE = -zlib.MAX_WBITS
 
 #: Members up to this size are read and inflated in one piece.
 _ONE_PIECE = 4 << 20
-#: What is read of the file at a time, so that many small members take one read.
-_WINDOW = 1 << 20
+#: So many small members go together, and so many bytes of them: beyond, nothing is gained.
+_TOGETHER, _TOGETHER_BYTES = 32, 512 << 10
 #: So few bytes are inflated without a bound: they make 33 MB at most (see Member.problem).
 _FEW = 32 << 10
 _INPUT = 256 << 10
@@ -89,6 +89,12 @@ class Member(NamedTuple):
         return self.mode & 0o111 != 0 and stat.S_ISREG(self.mode)
 
     @property
+    def is_small(self) -> bool:
+        """Whether it is read and inflated in one piece."""
+        inflated = self.method in (_STORED, _DEFLATED)
+        return inflated and self.size <= _ONE_PIECE and self.span <= _ONE_PIECE
+
+    @property
     def problem(self) -> str | None:
         """Why this kind of member is refused, as the end of a sentence; ``None`` if it is not."""
         _, _, size, compressed, _, method, flags, mode, _, _ = self
@@ -120,9 +126,6 @@ class Archive:
         self._file = path.open("rb")
         self._zip: zipfile.ZipFile | None = None
         self._lock = threading.Lock()
-        self._window = b""
-        self._view = memoryview(self._window)
-        self._window_start = 0
         try:
             self.size = os.fstat(self._file.fileno()).st_size
             self._inflate, self._begin, self._error = inflater(self.size)
@@ -182,41 +185,39 @@ class Archive:
         """The members that are read in several pieces, if all of the archive is read here."""
         if any(member.method not in (_STORED, _DEFLATED) for member in self.members):
             return []
-        return [m for m in self.members if m.size > _ONE_PIECE or m.span > _ONE_PIECE]
+        return [member for member in self.members if not member.is_small]
 
     def read(self, member: Member) -> bytes:
         """The whole member, checked against its CRC; for the small ones.
 
         :raises BadArchive: its data is not what the directory says.
         """
-        data = self.whole(member)
-        if data is None:
-            data = b"".join(self.chunks(member))
+        data = self.contents([member])[0] if member.is_small else b"".join(self.chunks(member))
         if zlib.crc32(data) != member.crc:
             raise BadArchive(f"{member.name} does not have the checksum that it states")
         return data
 
-    def whole(self, member: Member) -> bytes | None:
-        """The member's bytes, exactly ``member.size``; ``None`` where only :meth:`chunks` will do.
+    def contents(self, members: Sequence[Member]) -> list[bytes]:
+        """The bytes of small members that follow each other, exactly ``size`` of each.
 
-        The CRC is left to the caller. Runs once for each of the many small files of a wheel.
+        The CRC is left to the caller.
 
-        :raises BadArchive: its data is not what the directory says.
+        :raises BadArchive: the data of one is not what the directory says.
         """
-        _, _, size, compressed, _, method, _, _, offset, span = member
-        if span > _ONE_PIECE or size > _ONE_PIECE or (method != _DEFLATED and method != _STORED):
-            return None
-        at = offset - self._window_start
-        if at < 0 or at + span > len(self._window):
-            self._window = self._read_at(offset, max(span, _WINDOW))
-            self._view = memoryview(self._window)
-            self._window_start, at = offset, 0
-        start = at + _data_start(member, self._window, at)
-        data = self._view[start : start + compressed]
-        content = bytes(data) if method == _STORED else self._inflated(member, data)
-        if len(content) != size:
-            _check_size(member, len(content))
-        return content
+        first, last = members[0].offset, members[-1]
+        window = self._read_at(first, last.offset + last.span - first)
+        view = memoryview(window)
+        contents: list[bytes] = []
+        for member in members:
+            at = member.offset - first
+            start = at + _data_start(member, window, at)
+            data = view[start : start + member.compressed]
+            stored = member.method == _STORED
+            content = bytes(data) if stored else self._inflated(member, data)
+            if len(content) != member.size:
+                _check_size(member, len(content))
+            contents.append(content)
+        return contents
 
     def _inflated(self, member: Member, data: memoryview) -> bytes:
         """Of those bytes, at most one more than the member states, or what few can make."""
@@ -292,6 +293,34 @@ class Archive:
             raise _cannot_decompress(member, exc) from exc
         except _lzma_errors() as exc:
             raise _cannot_decompress(member, exc) from exc
+
+
+def batches(members: Iterable[Member]) -> Iterator[list[Member]]:
+    """The same members in the same order: neighbours that are small together, each other alone.
+
+    Inflating many and then writing many takes a quarter less than one after the other: the code
+    of neither is out of the processor's cache when it is wanted again.
+    """
+    batch: list[Member] = []
+    size = start = 0
+    for member in members:
+        small = member.is_small
+        ahead = size + member.size
+        spans = member.offset + member.span - start
+        if batch and not (
+            small and len(batch) < _TOGETHER and ahead <= _TOGETHER_BYTES and spans <= _ONE_PIECE
+        ):
+            yield batch
+            batch = []
+        if not small:
+            yield [member]
+            continue
+        if not batch:
+            size, start = 0, member.offset
+        batch.append(member)
+        size += member.size
+    if batch:
+        yield batch
 
 
 def _lzma_errors() -> tuple[type[Exception], ...]:

@@ -30,7 +30,7 @@ from kedge.cache import Manifest, Row, UnpackedWheel, WheelStore
 from kedge.classes import frozen
 from kedge.environment.metadata import normalized, parse_metadata
 from kedge.errors import PageError, WheelError
-from kedge.install.archive import Archive, BadArchive, Member
+from kedge.install.archive import Archive, BadArchive, Member, batches
 from kedge.install.entry_points import parse_entry_points
 from kedge.install.paths import ORDINARY, collisions, folders_of, path_problem
 from kedge.install.ready import apart
@@ -242,8 +242,8 @@ class _Unpacking:
         if len(large) > 1:
             self._write_side_by_side({member.name for member in large}, threads)
         else:
-            for member in self._layout.files:
-                self._problems += self._write(member)
+            for batch in batches(self._layout.files):
+                self._problems += self._write(batch)
         self._check_absent()
         fields = parse_wheel_file(self._take("WHEEL"))
         self._check_wheel_file(fields)
@@ -271,48 +271,64 @@ class _Unpacking:
 
         files = self._layout.files
         with ThreadPoolExecutor(threads) as pool:
-            begun = {m.name: pool.submit(self._write, m) for m in files if m.name in large}
-            for member in files:
-                ahead = begun.get(member.name)
-                self._problems += self._write(member) if ahead is None else ahead.result()
+            begun = {m.name: pool.submit(self._write, [m]) for m in files if m.name in large}
+            for batch in batches(files):
+                ahead = begun.get(batch[0].name)
+                self._problems += self._write(batch) if ahead is None else ahead.result()
 
-    def _write(self, member: Member) -> Iterable[str]:
-        """One file; what is wrong with it, in sentences."""
+    def _write(self, batch: list[Member]) -> list[str]:
+        """Small members, or a single large one; what is wrong with them, in sentences."""
         try:
-            return self._write_sound(member)
+            if not batch[0].is_small:
+                return self._write_large(batch[0])
+            contents = self._archive.contents(batch)
         except BadArchive as exc:
-            return [str(exc)]
+            if len(batch) == 1:
+                return [str(exc)]
+            return [problem for member in batch for problem in self._write([member])]
+        return self._write_small(batch, contents)
 
-    def _write_sound(self, member: Member) -> Iterable[str]:
-        """In one piece if it is small. Plain ``os`` calls: a wheel has hundreds of these."""
-        name, size = member.name, member.size
-        content = self._archive.whole(member)
-        if name in self._to_look_at:
-            if content is None:
-                content = b"".join(self._archive.chunks(member))
-            self._looked_at[name.rpartition("/")[2]] = content
-        listed = self._rows.get(name)
-        executable = member.is_executable
-        path = f"{self._destination}/{name}"
-        descriptor = os.open(path, _OPEN_FLAGS, 0o777 if executable else 0o666)
-        found: _Found | None = None
+    def _write_small(self, batch: list[Member], contents: list[bytes]) -> list[str]:
+        """Plain ``os`` calls, each for all of them: a wheel has hundreds of these."""
+        digests = [spelled(hashlib.sha256(content).digest()) for content in contents]
+        descriptors: list[int] = []
         try:
-            if content is None:
-                found = self._write_in_pieces(descriptor, member, listed)
-                digest = spelled(found.sha256)
-            else:
+            for member in batch:
+                descriptors.append(self._created(member))  # noqa: PERF401 - closed if one fails
+            for descriptor, content in zip(descriptors, contents, strict=True):
                 _write_all(descriptor, content)
-                digest = spelled(hashlib.sha256(content).digest())
-            status = os.fstat(descriptor)
-            mode = status.st_mode & 0o777
-            if executable:
-                mode = _executable(descriptor, mode)
+            rows = list(map(_row, batch, digests, descriptors))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._entries += rows
+        problems: list[str] = []
+        for member, digest, content in zip(batch, digests, contents, strict=True):
+            name = member.name
+            listed = self._rows.get(name)
+            if listed != ("sha256", digest, member.size):  # what nearly every row says
+                problems += self._findings(member, listed, _measure(content, listed))
+            if name in self._to_look_at:
+                self._looked_at[name.rpartition("/")[2]] = content
+        return problems
+
+    def _write_large(self, member: Member) -> list[str]:
+        """In pieces; threads may do so side by side."""
+        name = member.name
+        if name in self._to_look_at:
+            self._looked_at[name.rpartition("/")[2]] = b"".join(self._archive.chunks(member))
+        listed = self._rows.get(name)
+        descriptor = self._created(member)
+        try:
+            found = self._write_in_pieces(descriptor, member, listed)
+            self._entries.append(_row(member, spelled(found.sha256), descriptor))
         finally:
             os.close(descriptor)
-        self._entries.append((name, size, digest, mode, status.st_mtime_ns))
-        if listed == ("sha256", digest, size):  # what nearly every row says
-            return ()
-        return self._findings(member, listed, found or _measure(content or b"", listed))
+        return list(self._findings(member, listed, found))
+
+    def _created(self, member: Member) -> int:
+        path = f"{self._destination}/{member.name}"
+        return os.open(path, _OPEN_FLAGS, 0o777 if member.is_executable else 0o666)
 
     def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
         sha256 = hashlib.sha256()
@@ -420,12 +436,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _executable(descriptor: int, mode: int) -> int:
-    """Lets everybody execute what anybody may, as pip does, whatever the umask says."""
-    if mode & 0o111 != 0o111 and hasattr(os, "fchmod"):
+def _row(member: Member, digest: str, descriptor: int) -> Row:
+    """What the manifest says of a file that was just written."""
+    status = os.fstat(descriptor)
+    mode = status.st_mode & 0o777
+    # Everybody may execute what anybody may, as with pip, whatever the umask says.
+    if member.is_executable and mode & 0o111 != 0o111 and hasattr(os, "fchmod"):
         mode |= 0o111
         os.fchmod(descriptor, mode)
-    return mode
+    return member.name, member.size, digest, mode, status.st_mtime_ns
 
 
 def _same_version(one: str, other: str) -> bool:
