@@ -171,6 +171,33 @@ def test_a_process_imports_what_unpacking_takes() -> None:
     assert not own & {"install.plan", "install.state", "install.transaction"}
 
 
+@pytest.mark.parametrize(
+    ("words", "kept"), [([], True), (["-B"], False)], ids=["as usual", "not to be written"]
+)
+def test_bytecode_is_kept_where_the_caller_keeps_it(
+    tmp_path: Path, words: list[str], kept: bool
+) -> None:
+    script = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from kedge.cache import open_cache
+from kedge.install import workers
+with closing(workers.Workers(1)) as made:
+    made.begin()
+    made.unpack(open_cache(Path("cache")).wheels, *sys.argv[1:2], Path(sys.argv[2]),
+                filename=sys.argv[2])
+assert "kedge.install.unpack" not in sys.modules
+"""
+    SMALL.write(tmp_path)
+    prefix = tmp_path / "bytecode"
+    variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(prefix)}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, *words, "-c", script, _sha256(SMALL), SMALL.filename]
+    subprocess.run(command, cwd=tmp_path, env=variables, check=True)
+    assert bool(list(prefix.rglob("install/unpack.*.pyc"))) is kept
+
+
 def test_kedge_in_a_zip_file(tmp_path: Path) -> None:
     package = Path(kedge.__file__).parent
     archive = tmp_path / "site.zip"
