@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kedge.index import kept
+from kedge.index import kept, usual
 from kedge.index.entries import Links
 from kedge.index.pages import JSON, Page, read_page
 from kedge.index.simple_json import NotSimpleJsonError, parse_json, stated_version
@@ -18,6 +18,13 @@ URL = "https://i.example/simple/spam/"
 DIGEST = "ab" * 32
 SPACED = (", ", ": ")
 COMPACT = (",", ":")
+
+
+@pytest.fixture(params=["short", "long"], autouse=True)
+def length(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long page the entries are expected to be alike; here every page counts as one, too."""
+    if request.param == "long":
+        monkeypatch.setattr(usual, "_LONG", 0)
 
 
 def entry(number: int, **more: Any) -> dict[str, Any]:
@@ -59,6 +66,9 @@ def page_of(*entries: dict[str, Any], separators: tuple[str, str] = SPACED) -> b
         pytest.param([entry(0, yanked="it is bröken"), entry(1, yanked=True)], id="yanked"),
         pytest.param([entry(0, **{"core-metadata": False}), entry(1)], id="no metadata"),
         pytest.param([entry(0, url=entry(1)["url"]), entry(1)], id="an address twice"),
+        pytest.param([entry(0), dict(reversed(entry(1).items())), entry(2)], id="not alike"),
+        pytest.param([entry(0), entry(1, **{"a.b+c": 1})], id="one key more"),
+        pytest.param([entry(0, **{"a.b+c": 1, "é": ""}), entry(1)], id="one key less"),
     ],
 )
 def test_what_indexes_write_is_looked_through(

@@ -282,37 +282,50 @@ def files_of(
     yield from late
 
 
-def by_stated_version(
-    name: NormalizedName, filenames: Iterable[str]
-) -> Iterator[tuple[Version, list[int]]]:
+def by_stated_version(name: NormalizedName, filenames: Iterable[str]) -> dict[Version, list[int]]:
     """Where among a page's files those of each version are; not one of them is looked at.
 
-    Each version once, its places in order. What :func:`files_of` passes over may be among them.
+    The places are in order. What :func:`files_of` passes over may be among them.
     """
     texts: dict[str, list[int]] = {}
-    # Most follow another wheel of their version, which takes one comparison to see.
+    # Most follow another wheel of their version, which takes one comparison to see, or begin as
+    # the source distribution before them did.
     start: str | tuple[()] = ()
     last: list[int] = []
+    stem = f"{name}-"
     for place, filename in enumerate(filenames):
         wheel = filename.endswith(".whl")
         if wheel and filename.startswith(start):
             last.append(place)
             continue
-        text = _stated_version(filename, name, wheel=wheel)
+        text = None if wheel else _between(stem, filename, ".tar.gz")
+        if text is None:
+            text = _stated_version(filename, name, wheel=wheel)
         if text is None:
             continue
         places = texts.setdefault(text, [])
         places.append(place)
         if wheel:
             start, last = f"{filename.partition('-')[0]}-{text}-", places
+        elif filename.endswith(".tar.gz"):
+            stem = filename[: -len(text) - len(".tar.gz")]
     found: dict[Version, list[int]] = {}
     for text, places in texts.items():
         version = _version(text)
-        if version in found:
+        if version is not None and found.setdefault(version, places) is not places:
             found[version] = sorted(found[version] + places)
-        elif version is not None:
-            found[version] = places
-    yield from found.items()
+    return found
+
+
+def _between(start: str, filename: str, end: str) -> str | None:
+    """What stands there.
+
+    >>> _between("spam-", "spam-1.0.tar.gz", ".tar.gz")
+    '1.0'
+    """
+    if filename.startswith(start) and filename.endswith(end):
+        return filename[len(start) : -len(end)]
+    return None
 
 
 def _stated_version(filename: str, name: NormalizedName, *, wheel: bool) -> str | None:

@@ -7,9 +7,8 @@ links are sorted by the version that their file name seems to state, which is ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from kedge.index.links import Link
 
 
-#: Makes the files of one version on one page.
-_Group: TypeAlias = Callable[[], Iterator[IndexFile]]
+#: What makes the files of one version, and what it makes them of.
+_Sorted: TypeAlias = "tuple[Callable[[Any], Iterable[IndexFile]], Mapping[Version, Any]]"
 
 
 @frozen
@@ -57,30 +56,21 @@ class Releases(Sequence[IndexFile]):
         self._first = tuple(files)
         self._pages = tuple(pages)
         self._all: tuple[IndexFile, ...] | None = None
-        self._sorted: dict[Version, list[_Group]] = {}
-        self._sort()
+        self._sorted = [_by_version(self._first), *map(_sorted, self._pages)]
 
     def versions(self) -> list[Version]:
         """The newest first; of a version that only seemed to be one there is no file."""
-        return sorted(self._sorted, reverse=True)
+        found = dict.fromkeys(version for _, versions in self._sorted for version in versions)
+        return sorted(found, reverse=True)
 
     def of(self, version: Version) -> list[IndexFile]:
         """The files of that version, in their order."""
-        return [file for group in self._sorted[version] for file in group()]
-
-    def _sort(self) -> None:
-        for file in self._first:
-            self._add(file.version, partial(iter, (file,)))
-        for page in self._pages:
-            if page.links.is_plain:
-                for version, places in by_stated_version(page.name, page.links.filenames):
-                    self._add(version, partial(page.files_at, places))
-            else:
-                for file in page.files():
-                    self._add(file.version, partial(iter, (file,)))
-
-    def _add(self, version: Version, group: _Group) -> None:
-        self._sorted.setdefault(version, []).append(group)
+        return [
+            file
+            for make, versions in self._sorted
+            if version in versions
+            for file in make(versions[version])
+        ]
 
     # -- as a sequence
 
@@ -99,3 +89,16 @@ class Releases(Sequence[IndexFile]):
     def __getitem__(self, place: slice) -> tuple[IndexFile, ...]: ...
     def __getitem__(self, place: int | slice) -> IndexFile | tuple[IndexFile, ...]:
         return self._files()[place]
+
+
+def _sorted(page: Listed) -> _Sorted:
+    if page.links.is_plain:
+        return page.files_at, by_stated_version(page.name, page.links.filenames)
+    return _by_version(page.files())
+
+
+def _by_version(files: Iterable[IndexFile]) -> _Sorted:
+    found: dict[Version, list[IndexFile]] = {}
+    for file in files:
+        found.setdefault(file.version, []).append(file)
+    return iter, found
