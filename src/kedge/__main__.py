@@ -1,8 +1,6 @@
 """``python -m kedge``: installs into the Python that runs it."""
 
-import sys
-
-from kedge.cli.main import program
+from kedge.cli.main import leave, program
 
 if __name__ == "__main__":
-    sys.exit(program(launched_as_module=True))
+    leave(program(launched_as_module=True))

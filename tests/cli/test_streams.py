@@ -115,3 +115,43 @@ def test_being_told_to_end_leaves_nothing_behind(
     assert process.returncode == 1
     assert b"Traceback" not in said
     assert list(temporary.iterdir()) == []
+
+
+#: What is to be done when Python ends: callbacks, threads that are waited for, what is buffered.
+LEAVES = """
+import atexit, sys, threading, time
+from kedge.cli.main import leave
+{before}
+sys.stdout.write("written ")
+leave(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        pytest.param("", "written ", id="what is buffered"),
+        pytest.param("atexit.register(print, 'last')", "written last\n", id="a callback"),
+        pytest.param(
+            "threading.Thread(target=lambda: (time.sleep(0.3), print('waited'))).start()",
+            "written waited\n",
+            id="a thread",
+        ),
+        pytest.param("sys.stderr = None", "written ", id="a stream that is closed"),
+    ],
+)
+def test_what_is_left_to_the_end_is_done(
+    before: str, said: str, clean_environ: dict[str, str]
+) -> None:
+    command = [sys.executable, "-c", LEAVES.format(before=before)]
+    done = subprocess.run(command, env=clean_environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, said, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="not here: /dev/full")
+def test_results_that_could_not_be_written_are_no_success(clean_environ: dict[str, str]) -> None:
+    line = [sys.executable, "-c", LEAVES.format(before="")]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(line, env=clean_environ, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 120  # Python's own, as with sys.exit
+    assert b"No space left" in done.stderr

@@ -135,6 +135,40 @@ def test_a_cache_that_cannot_be_written_is_told_in_the_same_words(
     assert vars(there.value) == vars(here.value)
 
 
+def test_processes_that_rest_end_and_others_are_begun_when_there_is_more(
+    store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _nothing_here(monkeypatch)
+    with closing(Workers(1)) as workers:
+        workers.begin()
+        _run(workers, store, SMALL, tmp_path)
+        (first,) = _pids(workers)
+        workers.rest()
+        _wait_until(lambda: _is_gone(first))
+        workers.begin()
+        store.forget(_sha256(SMALL))
+        assert _run(workers, store, SMALL, tmp_path)
+        assert len(_pids(workers)) == 2
+
+
+def test_a_process_at_work_does_not_rest(
+    store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = large()
+    _nothing_here(monkeypatch)
+    with closing(Workers(1)) as workers:
+        workers.begin()
+        done: list[object] = []
+        thread = threading.Thread(
+            target=lambda: done.append(_run(workers, store, artifact, tmp_path))
+        )
+        thread.start()
+        _wait_until(lambda: not workers._idle)
+        workers.rest()
+        thread.join()
+    assert done == [store.get(_sha256(artifact))]
+
+
 def test_surroundings_that_would_mislead_a_python(
     store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,13 +164,13 @@ class WheelStore:
         """
         folder = f"{os.path.dirname(wheel.tree)}/{_bytecode_name(cache_tag)}"  # noqa: PTH120
         for _ in range(_ATTEMPTS):
+            if not os.path.lexists(folder):  # most have none
+                return None
             try:
-                with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - most have none
+                with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - see above
                     linked = load_linked(file.read())
             except FileNotFoundError:
-                if not os.path.lexists(folder):
-                    return None
-                continue  # it comes into being whole, perhaps just now
+                continue  # it is being removed, or was torn by a power cut
             except (NotADirectoryError, IsADirectoryError, ValueError, TypeError):
                 break
             except OSError:

@@ -15,7 +15,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from kedge.cache import Row
@@ -53,7 +53,7 @@ _CHUNK = 1 << 20
 _KIND, _REGULAR = 0o170000, stat.S_IFREG
 
 # Whether the system takes paths relative to an open folder.
-_RELATIVE = {os.stat, os.link} <= os.supports_dir_fd
+_RELATIVE = {os.stat, os.link, os.mkdir} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
@@ -80,10 +80,19 @@ class Linker:
         """The way that is taken now, never ``AUTO``."""
         return self._ways[0]
 
-    def place(self, sha256: str, source: str, destination: str, rows: Iterable[Row]) -> None:
+    def place(
+        self,
+        sha256: str,
+        source: str,
+        destination: str,
+        rows: Iterable[Row],
+        *,
+        folders: Iterable[str] = (),
+    ) -> None:
         """Link files of one wheel from below a folder of the cache to below a staged one.
 
-        ``source`` and ``destination`` are absolute; the folders of the files exist there.
+        ``source`` and ``destination`` are absolute. ``folders`` are made first, where they do not
+        exist, in this order.
 
         :raises DamagedEntryError: a file is not what the manifest says.
         :raises OSError: the destination cannot be written.
@@ -92,6 +101,8 @@ class Linker:
         plain, executable = _REGULAR | self._plain, _REGULAR | self._executable
         shares = self.way is LinkMode.HARDLINK
         with _opened(source) as (from_, before), _opened(destination) as (to, after):
+            for folder in folders:
+                _make_folder(after + folder, to)
             for row in rows:
                 path, size, _, permissions, mtime_ns = row
                 try:
@@ -160,6 +171,11 @@ def _opened(folder: str) -> Iterator[tuple[int | None, str]]:
         yield descriptor, ""
     finally:
         os.close(descriptor)
+
+
+def _make_folder(path: str, at: int | None) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(path, dir_fd=at)
 
 
 def _damaged(sha256: str, path: str, what: str) -> DamagedEntryError:

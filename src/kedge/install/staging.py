@@ -110,9 +110,10 @@ class Staging:
             self._stage_first(waiting, len(waiting))
             return
         with helper:
+            may_help = self._prepare_for_two(waiting)  # while it starts
             self._stage_first(waiting, 1)  # tells which way of linking there is
             ways = {linker.way for linker in self._linkers.values()}
-            if ways == {LinkMode.HARDLINK}:
+            if may_help and ways == {LinkMode.HARDLINK}:
                 helper.begin()
             while waiting:
                 self._stage_first(waiting, 1)
@@ -161,24 +162,28 @@ class Staging:
         )
 
     def _partner(self, waiting: deque[Waiting]) -> Partner[Addition] | None:
-        """A second process, where it is worth it and nobody has to decide between two files."""
+        """A second process, where it is worth it."""
         if self._lock is None or not is_possible() or self._plan.existing is not Existing.MERGE:
             return None
         if self._plan.link_mode not in (LinkMode.AUTO, LinkMode.HARDLINK):
             return None
-        every = [part for _, parts in waiting for part in parts]
-        number = sum(len(part.rows) for part in every)
-        if number < partner.WORTH_IT or self._is_any_brought_twice(waiting):
+        if sum(len(part.rows) for _, parts in waiting for part in parts) < partner.WORTH_IT:
             return None
-        for place in {part.destination for part in every}:
-            self.make(place)
-        _balance(waiting)
         regular = stat.S_IFREG
         modes = regular | 0o666 & ~self._umask, regular | (0o777 & ~self._umask) | 0o111
         try:
             return Partner(waiting, modes=modes, lock=self._lock)
         except OSError:  # no process to be had
             return None
+
+    def _prepare_for_two(self, waiting: deque[Waiting]) -> bool:
+        """Put it in the order for two, unless somebody has to decide between two files."""
+        if self._is_any_brought_twice(waiting):
+            return False
+        for place in {part.destination for _, parts in waiting for part in parts}:
+            self.make(place)
+        _balance(waiting)
+        return True
 
     def _is_any_brought_twice(self, waiting: Iterable[Waiting]) -> bool:
         """Whether two bring the same file to the folder of modules; most folders there are one's
@@ -239,17 +244,13 @@ class Staging:
         """Files of the cache, to below a root; their folders are made."""
         place = part.destination
         self.make(place)
-        for folder in part.folders:
-            folder = f"{place}/{folder}"
-            if folder not in self._made:
-                self.make(folder)
         area = self._area(root)
         linker = self._linkers.get(area.folder)
         if linker is None:
             linker = Linker(self._plan.link_mode, umask=self._umask, contested=self._contested)
             self._linkers[area.folder] = linker
         before = linker.way
-        linker.place(sha256, part.source, place, part.rows)
+        linker.place(sha256, part.source, place, part.rows, folders=part.folders)
         if linker.way is not before and self._plan.link_mode is not LinkMode.AUTO:
             self._reporter.link_mode(linker.way)
 
@@ -261,14 +262,16 @@ class Staging:
         return area
 
     def write(self, path: str, data: bytes, *, executable: bool = False) -> None:
-        self.make(os.path.dirname(path))
         mode = (0o777 & ~self._umask) | 0o111 if executable else 0o666 & ~self._umask
         try:
             files.write_new(path, data, mode=mode)
+            return
+        except FileNotFoundError:
+            self.make(os.path.dirname(path))
         except FileExistsError:
             self._contested(path)
             os.unlink(path)
-            files.write_new(path, data, mode=mode)
+        files.write_new(path, data, mode=mode)
 
     def _contested(self, staged: str) -> None:
         if self._name is None:

@@ -77,6 +77,14 @@ class Workers:
 
         return unpack_into(store, sha256, archive, filename=filename, threads=self._number)
 
+    def rest(self) -> None:
+        """Have those that are idle end, without waiting for it; :meth:`begin` begins others."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._begun -= len(idle)
+        for process in idle:
+            _end_input(process)
+
     def close(self) -> None:
         """End them all, whatever they are doing; what they were making is taken back."""
         with self._lock:

@@ -211,11 +211,13 @@ class Wheels:
         catalog: Catalog,
         *,
         arrived: Callable[[UnpackedWheel], None] | None = None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> dict[NormalizedName, Fetched]:
         """All of them, several at a time; the first failure ends the rest and is raised.
 
         What has to be built is made ready here, in the caller's thread, and built beside the
-        downloads. ``arrived`` is told of each wheel that was not there yet, in any thread.
+        downloads. ``arrived`` is told of each wheel that was not there yet, in any thread;
+        ``meanwhile`` is called where there is something to wait for.
         """
         found: dict[NormalizedName, Fetched] = {}
         missing: list[Pin] = []
@@ -229,7 +231,7 @@ class Wheels:
             else:
                 found[pin.name] = cached
         if missing:
-            found |= self._fetch(missing, sources, catalog, arrived)
+            found |= self._fetch(missing, sources, catalog, arrived, meanwhile)
         for pin in pins:
             _confirm(pin, found[pin.name], catalog)
         return found
@@ -240,6 +242,7 @@ class Wheels:
         sources: Mapping[NormalizedName, Source],
         catalog: Catalog,
         arrived: Callable[[UnpackedWheel], None] | None,
+        meanwhile: Callable[[], object] | None,
     ) -> dict[NormalizedName, Fetched]:
         from concurrent.futures import FIRST_EXCEPTION, wait  # imports logging
 
@@ -251,6 +254,8 @@ class Wheels:
             if arrived is not None:
                 for job in jobs.values():
                     job.future.add_done_callback(partial(_pass_on, arrived))
+            if meanwhile is not None:
+                meanwhile()
             done, _ = wait([job.future for job in jobs.values()], return_when=FIRST_EXCEPTION)
             failed = next((future for future in done if future.exception()), None)
             if failed is not None:
@@ -268,6 +273,11 @@ class Wheels:
             with self._lock:
                 for pin in pins:
                     self._jobs.pop(_key(pin), None)
+
+    def rest(self) -> None:
+        """Nothing more is expected: what unpacks ends, beside whatever comes now."""
+        if self._workers is not None:
+            self._workers.rest()
 
     def forget(self, sha256: str, catalog: Catalog) -> None:
         """The entry turned out to be damaged: next time it is fetched or built again."""

@@ -188,6 +188,7 @@ class _Steps:
         """Fetch, plan, carry out."""
         reporter = self.reporter
         found = self._fetch(resolution, catalog)
+        self.supply.wheels.rest()
         plan = self._plan(resolution, found, catalog, observed)
         from kedge.install import carry_out
 
@@ -201,13 +202,13 @@ class _Steps:
         pins, fetch = resolution.to_install, self.supply.wheels.fetch
         began = time.monotonic()
         if not self.settings.value(table.COMPILE):
-            found = fetch(pins, catalog)
+            found = fetch(pins, catalog, meanwhile=_import_what_installs)
             self.reporter.fetched(pins, time.monotonic() - began)
             return found
         from kedge.install.bytecode import Compiling
 
         with Compiling(self.interpreter, self.cache.wheels) as compiling:
-            found = fetch(pins, catalog, arrived=compiling.add)
+            found = fetch(pins, catalog, arrived=compiling.add, meanwhile=_import_what_installs)
             fetched = time.monotonic()
             self.reporter.fetched(pins, fetched - began)
             compiling.finish((each.wheel for each in found.values()), self.reporter)
@@ -286,6 +287,12 @@ def destination(
     )
     scheme = scheme_for(interpreter, target=target, prefix=prefix, root=root, user=user)
     return scheme, user
+
+
+def _import_what_installs() -> None:
+    """What is needed once the last wheel is there, while it arrives."""
+    import kedge.install.contents
+    import kedge.install.transaction  # noqa: F401
 
 
 def _existing(settings: Settings) -> Existing:
