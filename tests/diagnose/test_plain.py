@@ -78,6 +78,14 @@ def test_what_is_seldom_is_left_to_cryptography(extension: tuple[x509.ExtensionT
     assert plain.read(_ROOT.leaf("a.example", extensions=[extension]).der) is None
 
 
+def test_a_name_that_cryptography_does_not_read() -> None:
+    """It reads no extension of that certificate, then; what is no extension is told."""
+    facts = certificates.read(_ROOT.leaf("a.example", extensions=[zoo.party()]).der)
+    assert facts.subject
+    assert facts.not_after
+    assert facts.names == ()
+
+
 def test_names_of_several_attributes() -> None:
     """The first of a kind counts, and all are in the whole name."""
     name = [

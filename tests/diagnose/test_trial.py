@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from diagnose import zoo
 from kedge import trust
 from kedge.diagnose.trial import Court
 from kedge.model import Sourced, StoreKind, TrustDecision, TrustSource
@@ -32,6 +33,7 @@ ANCHORS: dict[str, Make] = {
     "no-ca": lambda: pki.authority("Root", is_ca=False),
     "no-key-usage": lambda: pki.authority("Root", key_usage=False),
     "no-identifier": lambda: pki.authority("Root", identifiers=False),
+    "party": lambda: pki.authority("Root", extensions=[zoo.party()]),
     "wrong-purpose": lambda: pki.authority("Root").intermediate(
         "Mail", purposes=[ExtendedKeyUsageOID.EMAIL_PROTECTION]
     ),

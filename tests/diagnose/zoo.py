@@ -22,7 +22,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import AuthorityInformationAccessOID, ObjectIdentifier
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, ObjectIdentifier
 
 from kedge import trust
 from kedge.diagnose.evidence import Cause, Finding
@@ -188,6 +188,12 @@ def aia() -> tuple[x509.ExtensionType, bool]:
 
 def unknown_critical() -> tuple[x509.ExtensionType, bool]:
     return x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.7"), b"\x05\x00"), True
+
+
+def party() -> tuple[x509.ExtensionType, bool]:
+    """The issuer's other name, an EDIPartyName (RFC 5280, 4.2.1.6): cryptography reads none."""
+    name = bytes.fromhex("3007a505a1030c0178")
+    return x509.UnrecognizedExtension(ExtensionOID.ISSUER_ALTERNATIVE_NAME, name), False
 
 
 def names_certificate(key: str) -> Check:

@@ -57,7 +57,14 @@ _SHORT_NAMES = {
     NameOID.POSTAL_CODE: "postalCode",
 }
 #: KeyError: cryptography before 44 had it for a kind of string that it does not know.
-_READING = (ValueError, TypeError, KeyError, UnsupportedAlgorithm, x509.InvalidVersion)
+_READING = (
+    ValueError,
+    TypeError,
+    KeyError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 E = TypeVar("E", bound=x509.ExtensionType)
 

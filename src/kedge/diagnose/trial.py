@@ -140,8 +140,12 @@ def _authority(anchor: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     """What names the anchor's key; strictness wants one whatever the anchor says of itself."""
     try:
         own = anchor.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        own = bytes(20)
+    except (
+        x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+        ValueError, KeyError,
+    ):  # fmt: skip
+        # It has none, or one that is not to be read, which is then made as most are.
+        own = x509.SubjectKeyIdentifier.from_public_key(anchor.public_key()).digest
     return x509.AuthorityKeyIdentifier(own, None, None)
 
 

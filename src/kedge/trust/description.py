@@ -144,5 +144,5 @@ def _read(der: bytes) -> _Readable:
                 certificate.not_valid_before_utc,
                 certificate.not_valid_after_utc,
             )
-        except (ValueError, x509.InvalidVersion):
+        except (ValueError, KeyError, x509.InvalidVersion):  # KeyError: cryptography before 44
             return _Readable()
