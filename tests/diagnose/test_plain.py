@@ -79,11 +79,11 @@ def test_what_is_seldom_is_left_to_cryptography(extension: tuple[x509.ExtensionT
 
 
 def test_a_name_that_cryptography_does_not_read() -> None:
-    """It reads no extension of that certificate, then; what is no extension is told."""
+    """It reads no extension of that certificate, then: that it names no host cannot be said."""
     facts = certificates.read(_ROOT.leaf("a.example", extensions=[zoo.party()]).der)
     assert facts.subject
     assert facts.not_after
-    assert facts.names == ()
+    assert (facts.names, facts.key) == ((), "")
 
 
 def test_names_of_several_attributes() -> None:

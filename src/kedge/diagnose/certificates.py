@@ -22,6 +22,7 @@ from cryptography.x509.oid import (
     ObjectIdentifier,
 )
 
+from kedge.classes import replace
 from kedge.diagnose.facts import CertificateFacts, factoring_bits
 from kedge.model import printable
 
@@ -84,7 +85,15 @@ def read(der: bytes) -> CertificateFacts:
         return CertificateFacts(sha256=sha256, der=der)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in _parse: extensions are read when they are asked for
-        return _facts(certificate, der, sha256)
+        facts = _facts(certificate, der, sha256)
+        try:
+            certificate.extensions  # noqa: B018 - read when they are asked for
+        except x509.UnsupportedGeneralNameType:
+            # None of them is to be had then: without a key nothing is held against its names.
+            return replace(facts, key="")
+        except (x509.DuplicateExtension, *_READING):
+            pass
+        return facts
 
 
 def _facts(certificate: x509.Certificate, der: bytes, sha256: str) -> CertificateFacts:
