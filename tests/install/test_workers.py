@@ -25,6 +25,7 @@ from kedge.inflate import fast
 from kedge.install.unpack import unpack_into
 from kedge.install.workers import Workers, _path
 from support import wheels
+from support.processes import is_gone
 from support.wheels import Artifact, wheel
 
 SMALL = wheel("demo", files={"demo/data.txt": "some text\n" * 100})
@@ -68,15 +69,6 @@ def _wait_until(happens: Callable[[], object]) -> None:
     while not happens():
         assert time.monotonic() < end, "it does not happen"
         time.sleep(0.002)
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_process_makes_the_same_entry(
@@ -144,7 +136,7 @@ def test_processes_that_rest_end_and_others_are_begun_when_there_is_more(
         _run(workers, store, SMALL, tmp_path)
         (first,) = _pids(workers)
         workers.rest()
-        _wait_until(lambda: _is_gone(first))
+        _wait_until(lambda: is_gone(first))
         workers.begin()
         store.forget(_sha256(SMALL))
         assert _run(workers, store, SMALL, tmp_path)
@@ -305,7 +297,7 @@ class TestEnding:
         assert isinstance(outcome[0], CacheError)
         assert store.get(_sha256(large())) is None
         assert list((tmp_path / "scratch").iterdir()) == []
-        assert _is_gone(pid)
+        assert is_gone(pid)
 
     def test_it_does_not_outlive_its_parent(self, store: WheelStore, tmp_path: Path) -> None:
         """Killed like this a parent cannot end anything."""
@@ -327,7 +319,7 @@ workers.unpack(store, {_sha256(large())!r}, Path({str(archive)!r}), filename={ar
         _wait_until(lambda: _is_begun(tmp_path))
         parent.kill()
         parent.communicate()
-        _wait_until(lambda: _is_gone(pid))
+        _wait_until(lambda: is_gone(pid))
         assert list((tmp_path / "scratch").iterdir()) == []
         assert not store.has(_sha256(large()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,12 @@ def children(pid: int) -> list[int]:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether it has ended, be it that nobody asked for its end yet."""
-    fields = _fields(pid)
-    return not fields or fields[0] == "Z"
+    """Whether it has ended; where Linux lists it, be it that nobody asked for its end yet."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return _fields(pid)[:1] == ["Z"]
 
 
 def _fields(pid: int) -> list[str]:
