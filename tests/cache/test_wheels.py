@@ -244,10 +244,27 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) ->
     assert subprocess.run([sys.executable, "-c", _KILLED, str(place)]).returncode == -9
     cache = open_cache(place)
     assert cache.wheels.get(SHA) is None
-    (left,) = _scratch(cache)  # it might be a living process's
+    (left,) = _scratch(cache)
     long_ago = time.time() - 2 * 24 * 3600
     os.utime(left, (long_ago, long_ago))
+    assert _scratch(open_cache(place)) == [left]  # what is in it might be a living process's
+    for path in left.iterdir():
+        os.utime(path, (long_ago, long_ago))
     assert _scratch(open_cache(place)) == []
+
+
+def test_archives_on_their_way_lie_on_the_disk_of_the_cache(cache: Cache) -> None:
+    with cache.wheels.folder_aside() as folder:
+        (folder / "some.whl").touch()
+        assert _scratch(cache) == [folder]
+    assert _scratch(cache) == []
+
+
+def test_where_no_archive_can_be_put(cache: Cache) -> None:
+    cache.wheels.scratch.folder.rmdir()
+    cache.wheels.scratch.folder.touch()
+    with pytest.raises(CacheError, match="cannot be written"), cache.wheels.folder_aside():
+        pass
 
 
 def test_bytecode_stands_and_falls_with_its_wheel(cache: Cache) -> None:

@@ -59,14 +59,15 @@ def test_ended_while_unpacking(
     assert workers
     _wait_until(lambda: all(map(is_gone, workers)))
     assert target.snapshot() == before
-    assert list((cache / "tmp").iterdir()) == []
+    left = [path.name for path in (cache / "tmp").rglob("*") if path.is_file()]
+    # Nobody was left to remove what had arrived; that is cleaned later.
+    assert [name for name in left if sent != signal.SIGKILL or not name.endswith(".whl")] == []
+    assert list(temporary.iterdir()) == []  # memory, often: archives do not go there
     for entry in open_cache(cache).list():  # made in time: whole, then
         assert open_cache(cache).wheels.get(entry.sha256) is not None
     if sent == signal.SIGKILL:
         kedge("install", "one", "two").succeeded()
         assert target.versions() == {"one": "1.0", "two": "1.0"}
-    else:
-        assert list(temporary.iterdir()) == []
 
 
 def _wait_until(happens: Callable[[], object]) -> None:

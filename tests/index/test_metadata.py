@@ -111,7 +111,7 @@ def test_otherwise_the_wheel_is_fetched_whole_and_kept(
             style=style,  # type: ignore[arg-type]
         )
     )
-    index = make_index(f"{server.url}/simple", downloads=tmp_path)
+    index = make_index(f"{server.url}/simple", downloads=lambda: tmp_path)
     index.metadata(only(index))
     whole = [
         request

@@ -85,8 +85,16 @@ class Scratch:
             return
         for entry in entries:
             with suppress(OSError):
-                if entry.stat(follow_symlinks=False).st_mtime < limit:
+                if _last_written(entry) < limit:
                     remove_tree(Path(entry.path))
+
+
+def _last_written(entry: os.DirEntry[str]) -> float:
+    """When it, or what lies in it, was: a large download may be the only thing that goes on."""
+    times = [entry.stat(follow_symlinks=False).st_mtime]
+    if entry.is_dir(follow_symlinks=False):
+        times += [each.stat(follow_symlinks=False).st_mtime for each in os.scandir(entry.path)]
+    return max(times)
 
 
 def remove_tree(path: Path) -> None:

@@ -17,7 +17,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from kedge.cache.atomic import Scratch
@@ -139,6 +139,19 @@ class WheelStore:
                 return self._publish(sha256, temporary, manifest)
         except OSError as exc:
             raise _cannot_write(self.folder, exc) from exc
+
+    @contextmanager
+    def folder_aside(self) -> Iterator[Path]:
+        """A new folder on the store's disk, for archives on their way into it; it goes at the end.
+
+        :raises CacheError: it cannot be made.
+        """
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(self.scratch.directory())
+            except OSError as exc:
+                raise _cannot_write(self.folder, exc) from exc
+            yield folder
 
     def has(self, sha256: str) -> bool:
         """Whether there is an entry of that digest, be it whole or not."""

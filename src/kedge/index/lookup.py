@@ -69,7 +69,7 @@ class Index:
     Use it as a context manager, or :meth:`close` it: what is being fetched ahead is then dropped.
     ``refresh`` are projects whose pages the server is asked about anew, ``:all:`` among them.
     ``locked`` are projects that have one file and no other, whatever the places hold.
-    ``downloads`` is the folder for wheels that had to be fetched whole to learn their metadata
+    ``downloads`` gives the folder for wheels that have to be fetched whole to learn their metadata
     (a temporary one, gone at :meth:`close`, if not given).
     """
 
@@ -82,7 +82,7 @@ class Index:
         metadata: MetadataCache | None = None,
         refresh: Container[str] = (),
         locked: Mapping[NormalizedName, Link] | None = None,
-        downloads: Path | None = None,
+        downloads: Callable[[], Path] | None = None,
         reporter: IndexReporter | None = None,
         parallel: int = 16,
         revalidate: bool = True,
@@ -342,7 +342,7 @@ class Index:
 
     def _download_folder(self) -> Path:
         if self._downloads is not None:
-            return self._downloads
+            return self._downloads()
         with self._lock:
             if self._temporary is None:
                 import tempfile

@@ -361,7 +361,7 @@ class Wheels:
             check_digests(already.path, pin.hashes, already.digests)
             lasts = _lasts(pin, verified=already.verified)
             return _Archive(already.path, already.sha256, lasts)
-        destination = self._stores.archives / f"{next(self._numbers)}-{file.filename}"
+        destination = self._stores.archives() / f"{next(self._numbers)}-{file.filename}"
         download = self._connection.download(
             file.url,
             destination,

@@ -7,6 +7,7 @@ gave or a verified page states; what is built from a folder, or editable, never 
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -22,8 +23,9 @@ class Stores:
     def __init__(self, lasting: Cache) -> None:
         self.lasting = lasting
         self._lock = threading.Lock()
+        self._closing = ExitStack()
         self._passing: Cache | None = None
-        self._archives: Cache | None = None
+        self._archives: Path | None = None
 
     def __enter__(self) -> Stores:
         return self
@@ -34,9 +36,7 @@ class Stores:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for made in (self._archives, self._passing):
-            if made is not None:
-                made.close()
+        self._closing.close()
 
     def choose(self, *, lasts: bool) -> Cache:
         """The cache for what lasts, or the one that goes with this run."""
@@ -46,16 +46,21 @@ class Stores:
     def passing(self) -> Cache:
         with self._lock:
             if self._passing is None:
-                self._passing = open_cache(None)
+                self._passing = self._closing.enter_context(open_cache(None))
             return self._passing
 
-    @property
     def archives(self) -> Path:
-        """A folder for what is unpacked and then no longer needed."""
+        """A folder for what is unpacked and then no longer needed.
+
+        It is on the disk of the cache, which has to have room for what is in an archive anyway:
+        where the system keeps temporary files is often memory, and little of it.
+
+        :raises CacheError: it cannot be made.
+        """
         with self._lock:
             if self._archives is None:
-                self._archives = open_cache(None)
-            return self._archives.directory
+                self._archives = self._closing.enter_context(self.lasting.wheels.folder_aside())
+            return self._archives
 
     def forget(self, sha256: str) -> None:
         """The entry of that wheel turned out to be damaged: next time it is made again."""

@@ -84,8 +84,8 @@ def supply(
 ) -> Iterator[Supply]:
     """Join the parts; what they leave behind goes at the end."""
     with (
-        _index(settings, asked, connection, cache, reporter) as index,
         Stores(cache) as stores,
+        _index(settings, asked, connection, stores, reporter) as index,
         Builds(
             interpreter,
             connection,
@@ -124,17 +124,18 @@ def supply(
 
 
 def _index(
-    settings: Settings, asked: Asked, connection: Connection, cache: Cache, reporter: Reporter
+    settings: Settings, asked: Asked, connection: Connection, stores: Stores, reporter: Reporter
 ) -> Index:
     """Every index and ``--find-links`` place, behind the one connection and the one cache."""
     return Index(
         asked.sources,
         connection,
-        pages=cache.pages,
-        metadata=cache.metadata,
+        pages=stores.lasting.pages,
+        metadata=stores.lasting.metadata,
         refresh=refreshed(settings),
         locked={one.name: _link(one) for one in asked.locked},
         reporter=reporter,
+        downloads=stores.archives,
         parallel=PARALLEL,
         # As pip since 26.3: a page is good for as long as its server said.
         revalidate=False,
