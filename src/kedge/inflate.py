@@ -1,7 +1,8 @@
 """Which program inflates: zlib-ng where it is installed, and Python's own zlib anywhere else.
 
 zlib-ng takes half the time for the same bytes, and is a dependency wherever it comes ready to use.
-Loading it costs as much as it saves with some 700 KB, so less than 1 MB does not have it loaded.
+Loading it costs as much as it saves with some 700 KB, so less than 1 MB, all in all, does not have
+it loaded.
 What a caller sees does not depend on the choice, but for the words of an error. Knows nothing of
 archives or pages.
 """
@@ -22,6 +23,8 @@ class Inflating(Protocol):
     def eof(self) -> bool: ...
     @property
     def unconsumed_tail(self) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes | memoryview, max_length: int, /) -> bytes: ...
     def flush(self) -> bytes: ...
 
@@ -39,13 +42,15 @@ class Inflater(NamedTuple):
 PLAIN = Inflater(zlib.decompress, zlib.decompressobj, zlib.error)
 
 _best: Inflater | None = None
+_amount = 0
 
 
 def inflater(amount: int) -> Inflater:
-    """The best there is for so many compressed bytes."""
-    global _best
+    """The best there is for so many compressed bytes, after those that were asked about before."""
+    global _best, _amount
     if _best is None:
-        if amount < _WORTH_LOADING:
+        _amount += amount
+        if _amount < _WORTH_LOADING:
             return PLAIN
         _best = fast() or PLAIN
     return _best

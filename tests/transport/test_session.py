@@ -28,7 +28,9 @@ from kedge.errors import (
     RedirectError,
     TransportError,
 )
+from kedge.inflate import Inflater
 from kedge.transport.user_agent import user_agent
+from support.inflaters import INFLATERS
 from support.pki import Certificate
 from support.servers import Faults, Request, Response, Server, compressed, redirect, slow, tree
 from transport.sessions import Opener, RawServer, silence, trusting
@@ -42,6 +44,13 @@ def answering(body: bytes, **headers: str) -> Callable[[Request], Response]:
     return lambda _: Response(200, body, named)
 
 
+@pytest.fixture(params=INFLATERS, ids=list(INFLATERS))
+def inflated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: Inflater = INFLATERS[request.param]
+    monkeypatch.setattr("kedge.inflate._best", chosen)
+
+
+@pytest.mark.usefixtures("inflated")
 class TestBodies:
     @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
     @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class AnswerStore:
 
     def _thin(self) -> None:
         with suppress(OSError):
-            if len(os.listdir(self.folder)) <= _MOST:  # noqa: PTH208
+            if len(os.listdir(self.folder)) <= _MOST:
                 return
             with os.scandir(self.folder) as entries:
                 found = sorted(entries, key=lambda entry: entry.stat().st_mtime, reverse=True)

@@ -16,6 +16,10 @@ from pathlib import Path
 #: Older scratch entries belong to no living process.
 STALE_SECONDS = 24 * 3600.0
 
+_NEW = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+
 
 class Scratch:
     """The scratch folder of one cache; made when first needed."""
@@ -40,29 +44,36 @@ class Scratch:
         finally:
             remove_tree(path)
 
-    def write(self, destination: Path, parts: Sequence[bytes | memoryview]) -> None:
-        """Put the parts, joined, at ``destination``: whole, or not at all (``OSError``)."""
-        temporary = self._name()
+    def write(self, destination: str, parts: Sequence[bytes]) -> None:
+        """Put the parts, joined, at ``destination``: whole, or not at all (``OSError``).
+
+        A cold run writes hundreds, beside threads that wait for the interpreter's lock whenever
+        the system is called: so this calls it no more than it has to.
+        """
+        temporary = f"{self.folder}/{os.urandom(8).hex()}"
         try:
             self._write_new(temporary, parts)
             try:
-                temporary.replace(destination)
+                os.replace(temporary, destination)
             except FileNotFoundError:
-                destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                temporary.replace(destination)
+                Path(destination).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.replace(temporary, destination)
         except BaseException:
             with suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)
             raise
 
-    def _write_new(self, path: Path, parts: Sequence[bytes | memoryview]) -> None:
+    def _write_new(self, path: str, parts: Sequence[bytes]) -> None:
         try:
-            file = path.open("xb")
+            descriptor = os.open(path, _NEW, 0o666)
         except FileNotFoundError:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = path.open("xb")
-        with file:
-            file.writelines(parts)
+            descriptor = os.open(path, _NEW, 0o666)
+        try:
+            for part in parts:
+                _write_all(descriptor, part)
+        finally:
+            os.close(descriptor)
 
     def discard(self, path: Path) -> bool:
         """Take an entry out of sight with one rename, then delete it; whether it was there."""
@@ -87,6 +98,11 @@ class Scratch:
             with suppress(OSError):
                 if _last_written(entry) < limit:
                     remove_tree(Path(entry.path))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _last_written(entry: os.DirEntry[str]) -> float:

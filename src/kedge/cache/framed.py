@@ -13,7 +13,6 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from kedge.cache.atomic import Scratch
@@ -31,7 +30,7 @@ def write(scratch: Scratch, path: StrPath, head: Mapping[str, object], body: byt
     """Store it, whole or not at all; ``False`` when the file system would not have it."""
     line = json.dumps({**head, "length": len(body), "crc32": zlib.crc32(body)}).encode()
     try:
-        scratch.write(Path(path), (line, b"\n", body))
+        scratch.write(os.fspath(path), (line + b"\n", body))
     except OSError:
         return False
     return True
@@ -40,8 +39,11 @@ def write(scratch: Scratch, path: StrPath, head: Mapping[str, object], body: byt
 def read(path: StrPath) -> tuple[dict[str, Any], bytes] | None:
     """The head and the body, or ``None`` when the file is absent or damaged."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as for StrPath
-            data = file.read()
+        descriptor = os.open(path, _READ)
+        try:
+            data = os.read(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
     line, _, body = data.partition(b"\n")

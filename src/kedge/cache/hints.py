@@ -36,4 +36,4 @@ class HintStore:
     def _path(self, key: str) -> str:
         if not _SHA256.fullmatch(key):
             raise ValueError(f"no SHA-256: {key!r}")
-        return os.path.join(self.folder, key)  # noqa: PTH118 - see StrPath
+        return os.path.join(self.folder, key)

@@ -110,7 +110,7 @@ class WheelStore:
         """
         path, tree = f"{entry}/{_MANIFEST}", Path(f"{entry}/{_TREE}")
         try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - there may be hundreds
+            with open(path, "rb", buffering=0) as file:
                 data = file.readall()
                 self._mark_used(file.fileno(), path)
             manifest = load(data)
@@ -175,12 +175,12 @@ class WheelStore:
 
         What is damaged is removed and counts as absent.
         """
-        folder = f"{os.path.dirname(wheel.tree)}/{_bytecode_name(cache_tag)}"  # noqa: PTH120
+        folder = f"{os.path.dirname(wheel.tree)}/{_bytecode_name(cache_tag)}"
         for _ in range(_ATTEMPTS):
             if not os.path.lexists(folder):  # most have none
                 return None
             try:
-                with open(f"{folder}/{_MANIFEST}", "rb") as file:  # noqa: PTH123 - see above
+                with open(f"{folder}/{_MANIFEST}", "rb") as file:
                     linked = load_linked(file.read())
             except FileNotFoundError:
                 continue  # it is being removed, or was torn by a power cut

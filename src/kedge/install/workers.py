@@ -18,7 +18,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import kedge
 from kedge.cache import UnpackedWheel, WheelStore
@@ -26,6 +26,7 @@ from kedge.errors import CacheError, WheelError
 
 _BEGIN = "import sys; sys.path += {path}; from kedge.install.worker import work; work()"
 _SECONDS_TO_END = 5.0
+_PIECE = 1 << 16
 
 
 class Workers:
@@ -177,13 +178,23 @@ def _ask(process: subprocess.Popen[bytes], job: dict[str, str]) -> dict[str, Any
         raise AssertionError("both are pipes")
     try:
         process.stdin.write(json.dumps(job).encode() + b"\n")
-        line = process.stdout.readline()
+        line = _line(process.stdout)
     except (OSError, ValueError):  # it is gone, or the pipe was closed at the end of the run
         return None
     if not line.endswith(b"\n"):
         return None
     outcome: dict[str, Any] = json.loads(line)
     return outcome
+
+
+def _line(pipe: IO[bytes]) -> bytes:
+    """The next; there is nothing behind it yet. An unbuffered ``readline`` reads byte by byte."""
+    line = b""
+    while piece := os.read(pipe.fileno(), _PIECE):
+        line += piece
+        if line.endswith(b"\n"):
+            break
+    return line
 
 
 def _raise_failure(outcome: dict[str, Any]) -> None:

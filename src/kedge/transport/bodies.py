@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from kedge.errors import TransportError
+from kedge.inflate import Inflater, Inflating, inflater
 from kedge.model import redact_url, whole_number
 from kedge.transport.exchange import Answer
 from kedge.transport.failures import cut_short
@@ -35,9 +36,10 @@ def read_body(answer: Answer, limit: int) -> bytes:
         raise _unreadable(answer, f"it is encoded as {encoding}, which was not asked for")
     if answer.status == 304:
         return b""
+    inflate = inflater(stated or _CHUNK)
     try:
-        return _collect(_unpacked(answer.chunks(_CHUNK), limit), answer, limit)
-    except (zlib.error, EOFError) as exc:
+        return _collect(_unpacked(answer.chunks(_CHUNK), limit, inflate), answer, limit)
+    except (inflate.error, EOFError) as exc:
         raise _unreadable(answer, "it is damaged") from exc
 
 
@@ -62,12 +64,12 @@ def _collect(pieces: Iterable[bytes], answer: Answer, limit: int) -> bytes:
     return b"".join(collected)
 
 
-def _unpacked(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
+def _unpacked(chunks: Iterator[bytes], limit: int, inflate: Inflater) -> Iterator[bytes]:
     """The contents of one or several members; ``EOFError`` when the last one does not end."""
     data = next(chunks, b"")
     if not data:
         return
-    unpacker = _unpacker(data)
+    unpacker = _unpacker(data, inflate)
     while True:
         # One byte more than the limit is enough to know that it is exceeded.
         yield unpacker.decompress(data, limit + 1)
@@ -76,19 +78,19 @@ def _unpacked(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
             data = unpacker.unused_data or next(chunks, b"")
             if not data:
                 return
-            unpacker = _unpacker(data)
+            unpacker = _unpacker(data, inflate)
         elif not data:
             data = next(chunks, b"")
             if not data:
                 raise EOFError
 
 
-def _unpacker(data: bytes) -> zlib._Decompress:
+def _unpacker(data: bytes, inflate: Inflater) -> Inflating:
     try:
-        zlib.decompressobj(_EITHER).decompress(data[:2], 1)
-    except zlib.error:
-        return zlib.decompressobj(_BARE)
-    return zlib.decompressobj(_EITHER)
+        inflate.begin(_EITHER).decompress(data[:2], 1)
+    except inflate.error:
+        return inflate.begin(_BARE)
+    return inflate.begin(_EITHER)
 
 
 def content_length(answer: Answer) -> int | None:
