@@ -81,7 +81,8 @@ def _disk(path: Path) -> Iterator[None]:
         if exc.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             raise KedgeError(
                 f"There is no space left to write {path}.",
-                hint="Free some space on that disk, or choose another place.",
+                hint="Make room there, or choose another folder: with --cache-dir where that is "
+                "the cache, with TMPDIR where it is a temporary one.",
             ) from exc
         raise KedgeError(f"Cannot write {path}: {exc.strerror or exc}.") from exc
 
