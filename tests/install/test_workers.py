@@ -22,8 +22,10 @@ from kedge.cache import WheelStore
 from kedge.cache.atomic import Scratch
 from kedge.errors import CacheError, KedgeError, WheelError
 from kedge.inflate import fast
+from kedge.install import processes
+from kedge.install.processes import _path
 from kedge.install.unpack import unpack_into
-from kedge.install.workers import Workers, _path
+from kedge.install.workers import Workers
 from support import wheels
 from support.processes import is_gone
 from support.wheels import Artifact, wheel
@@ -35,6 +37,12 @@ SMALL = wheel("demo", files={"demo/data.txt": "some text\n" * 100})
 def large() -> Artifact:
     """Large enough for a test to come in between."""
     return wheel("demo", files={f"demo/{n}.bin": os.urandom(4096) * 2048 for n in range(12)})
+
+
+@pytest.fixture(autouse=True)
+def _new_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the process that runs the tests has what a test changed in it."""
+    monkeypatch.setattr(processes, "_may_copy", lambda: False)
 
 
 @pytest.fixture
@@ -208,7 +216,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from kedge.cache import open_cache
-from kedge.install import workers
+from kedge.install import processes, workers
+processes._may_copy = lambda: False
 with closing(workers.Workers(1)) as made:
     made.begin()
     made.unpack(open_cache(Path("cache")).wheels, *sys.argv[1:2], Path(sys.argv[2]),
@@ -235,8 +244,9 @@ import sys; sys.path.insert(0, {str(archive)!r})
 from contextlib import closing
 from pathlib import Path
 from kedge.cache import open_cache
-from kedge.install import unpack, workers
+from kedge.install import processes, unpack, workers
 assert "site.zip" in workers.__file__
+processes._may_copy = lambda: False
 unpack.unpack_into = None
 with closing(workers.Workers(1)) as made:
     made.begin()
@@ -299,7 +309,10 @@ class TestEnding:
         assert list((tmp_path / "scratch").iterdir()) == []
         assert is_gone(pid)
 
-    def test_it_does_not_outlive_its_parent(self, store: WheelStore, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("begun", ["as a copy", "anew"])
+    def test_it_does_not_outlive_its_parent(
+        self, store: WheelStore, tmp_path: Path, begun: str
+    ) -> None:
         """Killed like this a parent cannot end anything."""
         archive = large().write(tmp_path)
         script = f"""
@@ -307,7 +320,9 @@ import sys
 from pathlib import Path
 from kedge.cache.atomic import Scratch
 from kedge.cache import WheelStore
+from kedge.install import processes
 from kedge.install.workers import Workers
+if {begun == "anew"}: processes._may_copy = lambda: False
 store = WheelStore(Path({str(store.folder)!r}), Scratch(Path({str(store.scratch.folder)!r})))
 workers = Workers(1); workers.begin()
 print(workers._all[0].pid, flush=True)

@@ -4,9 +4,8 @@ zlib and the file system are most of unpacking, and the rest holds the interpret
 the resolver and the downloads need. A wheel that a process cannot do, because it does not start
 or was killed, is unpacked here instead: processes make this faster and nothing else.
 
-Each begins as a new interpreter, isolated from the user's folder and variables, that finds kedge
-where this one found it. It ends when its input does, so it survives neither this process nor
-:meth:`Workers.close`, and has a session of its own, so that Ctrl-C reaches kedge alone.
+How each begins is :mod:`kedge.install.processes`'s to say. It ends when its input does, so it
+survives neither this process nor :meth:`Workers.close`.
 """
 
 from __future__ import annotations
@@ -14,17 +13,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-import kedge
 from kedge.cache import UnpackedWheel, WheelStore
 from kedge.errors import CacheError, WheelError
+from kedge.install import processes
+from kedge.install.processes import Process
 
-_BEGIN = "import sys; sys.path += {path}; from kedge.install.worker import work; work()"
 _SECONDS_TO_END = 5.0
 _PIECE = 1 << 16
 
@@ -35,8 +33,8 @@ class Workers:
     def __init__(self, number: int) -> None:
         self._number = number
         self._lock = threading.Lock()
-        self._all: list[subprocess.Popen[bytes]] = []
-        self._idle: list[subprocess.Popen[bytes]] = []
+        self._all: list[Process] = []
+        self._idle: list[Process] = []
         self._begun = 0
         self._closed = False
 
@@ -44,14 +42,12 @@ class Workers:
         """Have so many running, or all, without waiting for them; one that ended stays away."""
         wanted = self._number if number is None else min(number, self._number)
         with self._lock:
-            while self._begun < wanted and not self._closed and _can_begin():
+            while self._begun < wanted and not self._closed:
                 self._begun += 1
-                try:
-                    process = _start()
-                except OSError:  # there are no more to be had
-                    continue
-                self._all.append(process)
-                self._idle.append(process)
+                process = processes.begin()
+                if process is not None:  # else there are no more to be had
+                    self._all.append(process)
+                    self._idle.append(process)
 
     def unpack(
         self, store: WheelStore, sha256: str, archive: Path, *, filename: str
@@ -90,76 +86,27 @@ class Workers:
         """End them all, whatever they are doing; what they were making is taken back."""
         with self._lock:
             self._closed = True
-            processes, self._all, self._idle = self._all, [], []
-        for process in processes:
+            every, self._all, self._idle = self._all, [], []
+        for process in every:
             _end_input(process)
-        for process in processes:
+        for process in every:
             _reap(process)
 
-    def _take(self) -> subprocess.Popen[bytes] | None:
+    def _take(self) -> Process | None:
         with self._lock:
             return self._idle.pop() if self._idle else None
 
-    def _give_back(self, process: subprocess.Popen[bytes]) -> None:
+    def _give_back(self, process: Process) -> None:
         with self._lock:
             if not self._closed:
                 self._idle.append(process)
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+    def _bury(self, process: Process) -> None:
         with self._lock:
             if process in self._all:
                 self._all.remove(process)
         _end_input(process)
         _reap(process)
-
-
-def _can_begin() -> bool:
-    """Whether this interpreter can be started anew; a frozen program is none."""
-    return bool(sys.executable) and not getattr(sys, "frozen", False)
-
-
-def _start() -> subprocess.Popen[bytes]:
-    """:raises OSError: it cannot be started."""
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", *_options(), "-c", _BEGIN.format(path=ascii(_path()))],
-        bufsize=0,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(sys.executable).anchor or None,
-        creationflags=flags,
-        start_new_session=os.name == "posix",
-    )
-
-
-def _options() -> list[str]:
-    """What of this interpreter's options a variable may have set, which the processes ignore.
-
-    They keep the bytecode of what they import where this one would: much of it nothing else
-    imports, and compiling it each time would be a third of their start.
-    """
-    options = ["-X", "utf8"] if sys.flags.utf8_mode else []
-    if sys.dont_write_bytecode:
-        options.append("-B")
-    if sys.pycache_prefix is not None:
-        options += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
-    return options
-
-
-def _path() -> list[str]:
-    """Where a process finds kedge and what it needs of others, each where it is found here."""
-    from importlib.util import find_spec
-
-    import packaging  # which versions that are spelled in an unusual way are compared with
-
-    faster = find_spec("zlib_ng")  # the processes load it, see kedge.inflate
-    places = [kedge.__file__, packaging.__file__, faster.origin if faster is not None else None]
-    # Each is a package's __init__: two above it is the folder, or zip file, that it comes from.
-    homes = [str(Path(place).absolute().parent.parent) for place in places if place is not None]
-    return list(dict.fromkeys(homes))
 
 
 def _job(store: WheelStore, sha256: str, archive: Path, filename: str) -> dict[str, str]:
@@ -172,7 +119,7 @@ def _job(store: WheelStore, sha256: str, archive: Path, filename: str) -> dict[s
     }
 
 
-def _ask(process: subprocess.Popen[bytes], job: dict[str, str]) -> dict[str, Any] | None:
+def _ask(process: Process, job: dict[str, str]) -> dict[str, Any] | None:
     """What came of the job; ``None`` when the process does not answer any more."""
     if process.stdin is None or process.stdout is None:
         raise AssertionError("both are pipes")
@@ -209,13 +156,13 @@ def _raise_failure(outcome: dict[str, Any]) -> None:
         raise CacheError(outcome["failed"], hint=outcome["hint"])
 
 
-def _end_input(process: subprocess.Popen[bytes]) -> None:
+def _end_input(process: Process) -> None:
     if process.stdin is not None:
         with suppress(OSError):
             process.stdin.close()
 
 
-def _reap(process: subprocess.Popen[bytes]) -> None:
+def _reap(process: Process) -> None:
     try:
         process.wait(_SECONDS_TO_END)
     except subprocess.TimeoutExpired:
