@@ -2,7 +2,7 @@
 
 A new interpreter is isolated from the user's folder and variables, and finds kedge where this one
 found it; until it has imported that, a small wheel would be unpacked. A copy has everything
-already and takes a tenth of the time. Copying is for Linux alone (on macOS the system's own
+already and takes a quarter of the time. Copying is for Linux alone (on macOS the system's own
 libraries may not survive it), and only while this process has a single thread: what another one
 holds would stay locked in the copy for good.
 
@@ -43,10 +43,11 @@ class Process(Protocol):
 
 def begin() -> Process | None:
     """One more, which does :func:`kedge.install.worker.work`; ``None`` if none can be had."""
-    with suppress(OSError):
-        if _may_copy():
+    if _may_copy():
+        with suppress(OSError):  # it may take too much memory, where a new one does not
             return _copied()
-        if sys.executable and not getattr(sys, "frozen", False):  # a frozen program is no Python
+    if sys.executable and not getattr(sys, "frozen", False):  # a frozen program is no Python
+        with suppress(OSError):
             return _started()
     return None
 
