@@ -260,6 +260,15 @@ def test_archives_on_their_way_lie_on_the_disk_of_the_cache(cache: Cache) -> Non
     assert _scratch(cache) == []
 
 
+def test_archives_of_a_run_that_takes_hours_are_not_purged(cache: Cache) -> None:
+    with cache.wheels.folder_aside() as folder, cache.wheels.scratch.directory() as other:
+        for hours, left in ((0, {folder, other}), (2, {folder}), (25, set())):
+            for path in _scratch(cache):
+                os.utime(path, (time.time() - hours * 3600,) * 2)
+            cache.purge()
+            assert set(_scratch(cache)) == left
+
+
 def test_where_no_archive_can_be_put(cache: Cache) -> None:
     cache.wheels.scratch.folder.rmdir()
     cache.wheels.scratch.folder.touch()

@@ -198,3 +198,39 @@ def test_nothing_is_left_open_where_none_can_be_had(tmp_path: Path) -> None:
         """,
     )
     assert found == [0, True]
+
+
+def test_a_signal_in_the_middle_of_it(tmp_path: Path) -> None:
+    """Whenever it comes: no copy is left that nobody knows of, and none of this process's files,
+    and signals arrive as before."""
+    found = _run(
+        tmp_path,
+        """
+        import random
+        def children():
+            tasks = Path("/proc/self/task").glob("*/children")
+            return [int(each) for task in tasks for each in task.read_text().split()]
+        class Told(Exception): pass
+        def tell(*_): raise Told
+        signal.signal(signal.SIGALRM, tell)
+        before = os.listdir("/proc/self/fd")
+        unknown = told = 0
+        for _ in range(150):
+            workers = Workers(1)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00005, 0.003))
+                workers.begin()
+                while True:
+                    time.sleep(1)
+            except Told:
+                told += 1
+            known = [process.pid for process in workers._all]
+            unknown += sum(pid not in known for pid in children())
+            workers.close()
+        print(json.dumps([
+            told, unknown, children(), list(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+            len(os.listdir("/proc/self/fd")) - len(before),
+        ]))
+        """,
+    )
+    assert found == [150, 0, [], [], 0]

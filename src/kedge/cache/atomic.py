@@ -16,6 +16,9 @@ from pathlib import Path
 #: Older scratch entries belong to no living process.
 STALE_SECONDS = 24 * 3600.0
 
+#: What the names of folders that last for a whole run begin with.
+_RUN = "run-"
+
 _NEW = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
@@ -31,9 +34,12 @@ class Scratch:
         return self.folder / os.urandom(8).hex()
 
     @contextmanager
-    def directory(self) -> Iterator[Path]:
-        """A new folder (mode 0700); removed at the end unless it was renamed away."""
-        path = self._name()
+    def directory(self, *, for_a_run: bool = False) -> Iterator[Path]:
+        """A new folder (mode 0700); removed at the end unless it was renamed away.
+
+        One ``for_a_run`` may lie there untouched for as long as that takes.
+        """
+        path = self.folder / f"{_RUN if for_a_run else ''}{os.urandom(8).hex()}"
         try:  # an interruption arrives as soon as the system call is over
             try:
                 path.mkdir(mode=0o700)
@@ -89,14 +95,16 @@ class Scratch:
 
     def clean(self, *, older_than: float = STALE_SECONDS) -> None:
         """Remove what killed processes left, where it is older than so many seconds."""
-        limit = time.time() - older_than
+        now = time.time()
         try:
             entries = list(os.scandir(self.folder))
         except OSError:
             return
         for entry in entries:
             with suppress(OSError):
-                if _last_written(entry) < limit:
+                of_a_run = entry.name.startswith(_RUN)
+                limit = max(older_than, STALE_SECONDS) if of_a_run else older_than
+                if now - _last_written(entry) > limit:
                     remove_tree(Path(entry.path))
 
 

@@ -148,7 +148,7 @@ class WheelStore:
         """
         with ExitStack() as stack:
             try:
-                folder = stack.enter_context(self.scratch.directory())
+                folder = stack.enter_context(self.scratch.directory(for_a_run=True))
             except OSError as exc:
                 raise _cannot_write(self.folder, exc) from exc
             yield folder

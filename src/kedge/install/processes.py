@@ -11,14 +11,17 @@ Either ends when its input does, and has a session of its own, so that Ctrl-C re
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NoReturn, Protocol
+from typing import IO, Protocol
 
 import kedge
 
@@ -41,14 +44,14 @@ class Process(Protocol):
     def kill(self) -> None: ...
 
 
-def begin() -> Process | None:
-    """One more, which does :func:`kedge.install.worker.work`; ``None`` if none can be had."""
+def begin(keep: Callable[[Process], object]) -> None:
+    """Give one more to ``keep``, which does :func:`kedge.install.worker.work`, if it can be had."""
     if _may_copy():
         with suppress(OSError):  # it may take too much memory, where a new one does not
-            return _copied()
+            return _copy(keep)
     if sys.executable and not getattr(sys, "frozen", False):  # a frozen program is no Python
         with suppress(OSError):
-            return _started()
+            keep(_started())
     return None
 
 
@@ -57,7 +60,7 @@ def begin() -> Process | None:
 
 
 def _may_copy() -> bool:
-    """Whether this is Linux and there is no other thread, be it Python's or a library's."""
+    """Whether this is Linux, and there is no other thread, be it Python's or a library's."""
     if sys.platform != "linux":
         return False
     try:
@@ -67,37 +70,58 @@ def _may_copy() -> bool:
 
 
 class _Copy:
-    """A process that was forked, for whoever would have started it."""
+    """A process that was forked, for whoever would have started it. Safe for several threads."""
 
     def __init__(self, pid: int, stdin: IO[bytes], stdout: IO[bytes]) -> None:
         self.pid = pid
         self.stdin = stdin
         self.stdout = stdout
         self._status: int | None = None
+        self._lock = threading.Lock()
 
     def wait(self, timeout: float | None = None) -> int:
         end = None if timeout is None else time.monotonic() + timeout
         pause = 0.0005
-        while self._status is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # the caller has the system wait for its children
-                pid, status = self.pid, 0
-            if pid:
-                self._status = os.waitstatus_to_exitcode(status)
-            elif end is not None and time.monotonic() > end:
+        while (status := self._look()) is None:
+            if end is not None and time.monotonic() >= end:
                 raise subprocess.TimeoutExpired("kedge", timeout or 0.0)
-            else:
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-        return self._status
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return status
 
     def kill(self) -> None:
-        if self._status is None:  # else the number may be another's by now
-            os.kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            if self._look() is None:  # else the number may be another's by now
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _look(self) -> int | None:
+        """How it ended, if it has."""
+        with self._lock:
+            if self._status is None:
+                try:
+                    pid, status = os.waitpid(self.pid, os.WNOHANG)
+                except ChildProcessError:  # the system was told to wait for the children itself
+                    pid, status = self.pid, 0
+                if pid:
+                    self._status = os.waitstatus_to_exitcode(status)
+            return self._status
 
 
-def _copied() -> Process:
+def _copy(keep: Callable[[Process], object]) -> None:
+    """No signal comes in between: neither has the copy go on as if it were this process, nor is
+    one made that nobody knows of.
+
+    :raises OSError: there are no more to be had.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        keep(_forked(mask))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _forked(mask: set[int | signal.Signals]) -> Process:
     """:raises OSError: there are no more to be had."""
     jobs, stdin = os.pipe()
     try:
@@ -106,44 +130,44 @@ def _copied() -> Process:
         os.close(jobs)
         os.close(stdin)
         raise
-    # A signal must not have the copy go on as if it were this process.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
-        if pid == 0:
-            _be_copy(jobs, outcomes, mask)
     except OSError:
         os.close(stdin)
         os.close(stdout)
         raise
+    else:
+        if pid == 0:
+            try:
+                _be_copy(jobs, outcomes, mask)
+            finally:
+                os._exit(1)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(jobs)
         os.close(outcomes)
     return _Copy(pid, open(stdin, "wb", buffering=0), open(stdout, "rb", buffering=0))
 
 
-def _be_copy(jobs: int, outcomes: int, mask: set[int | signal.Signals]) -> NoReturn:
+def _be_copy(jobs: int, outcomes: int, mask: set[int | signal.Signals]) -> None:
     """Leave behind all that is the other process's: its files, its folder, its signals."""
-    try:
-        os.setsid()
-        os.chdir("/")
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        for number, descriptor in enumerate((jobs, outcomes, nothing)):
-            os.dup2(descriptor, number)
-        for name in os.listdir(f"{_OWN}/fd"):
-            if int(name) > 2:
-                with suppress(OSError):  # that of the listing
-                    os.close(int(name))
-        for each in signal.valid_signals():
-            if callable(signal.getsignal(each)):
-                signal.signal(each, signal.SIG_DFL)
-        from kedge.install.worker import work
+    gc.freeze()  # nor is its garbage this one's to collect
+    sys.stdout = sys.stderr = None  # whose buffers are not this one's to write
+    os.setsid()
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for number, descriptor in enumerate((jobs, outcomes, nothing)):
+        os.dup2(descriptor, number)
+    for name in os.listdir(f"{_OWN}/fd"):
+        if int(name) > 2:
+            with suppress(OSError):  # that of the listing
+                os.close(int(name))
+    for each in signal.valid_signals():
+        if callable(signal.getsignal(each)):
+            signal.signal(each, signal.SIG_DFL)
+    from kedge.install.worker import work
 
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        work()
-    finally:
-        os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    work()
 
 
 # --------------------------------------------------------------------------------------------

@@ -44,10 +44,11 @@ class Workers:
         with self._lock:
             while self._begun < wanted and not self._closed:
                 self._begun += 1
-                process = processes.begin()
-                if process is not None:  # else there are no more to be had
-                    self._all.append(process)
-                    self._idle.append(process)
+                processes.begin(self._keep)
+
+    def _keep(self, process: Process) -> None:
+        self._all.append(process)
+        self._idle.append(process)
 
     def unpack(
         self, store: WheelStore, sha256: str, archive: Path, *, filename: str
@@ -126,11 +127,9 @@ def _ask(process: Process, job: dict[str, str]) -> dict[str, Any] | None:
     try:
         process.stdin.write(json.dumps(job).encode() + b"\n")
         line = _line(process.stdout)
+        outcome: dict[str, Any] | None = json.loads(line) if line.endswith(b"\n") else None
     except (OSError, ValueError):  # it is gone, or the pipe was closed at the end of the run
         return None
-    if not line.endswith(b"\n"):
-        return None
-    outcome: dict[str, Any] = json.loads(line)
     return outcome
 
 

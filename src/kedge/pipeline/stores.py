@@ -7,11 +7,15 @@ gave or a verified page states; what is built from a folder, or editable, never 
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from kedge.cache import Cache, open_cache
+from kedge.errors import KedgeError
+
+Made = TypeVar("Made")
 
 
 class Stores:
@@ -26,6 +30,7 @@ class Stores:
         self._closing = ExitStack()
         self._passing: Cache | None = None
         self._archives: Path | None = None
+        self._closed = False
 
     def __enter__(self) -> Stores:
         return self
@@ -36,6 +41,8 @@ class Stores:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with self._lock:
+            self._closed = True
         self._closing.close()
 
     def choose(self, *, lasts: bool) -> Cache:
@@ -46,7 +53,7 @@ class Stores:
     def passing(self) -> Cache:
         with self._lock:
             if self._passing is None:
-                self._passing = self._closing.enter_context(open_cache(None))
+                self._passing = self._opened(open_cache(None))
             return self._passing
 
     def archives(self) -> Path:
@@ -59,8 +66,14 @@ class Stores:
         """
         with self._lock:
             if self._archives is None:
-                self._archives = self._closing.enter_context(self.lasting.wheels.folder_aside())
+                self._archives = self._opened(self.lasting.wheels.folder_aside())
             return self._archives
+
+    def _opened(self, made: AbstractContextManager[Made]) -> Made:
+        """Open until the end; what comes after that, in a thread, is too late. The lock is held."""
+        if self._closed:
+            raise KedgeError("The cache is closed.")
+        return self._closing.enter_context(made)
 
     def forget(self, sha256: str) -> None:
         """The entry of that wheel turned out to be damaged: next time it is made again."""
