@@ -30,8 +30,8 @@ class Scratch:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def _name(self) -> Path:
-        return self.folder / os.urandom(8).hex()
+    def _name(self, prefix: str = "") -> str:
+        return f"{self.folder}/{prefix}{os.urandom(8).hex()}"
 
     @contextmanager
     def directory(self, *, for_a_run: bool = False) -> Iterator[Path]:
@@ -39,7 +39,7 @@ class Scratch:
 
         One ``for_a_run`` may lie there untouched for as long as that takes.
         """
-        path = self.folder / f"{_RUN if for_a_run else ''}{os.urandom(8).hex()}"
+        path = Path(self._name(_RUN if for_a_run else ""))
         try:  # an interruption arrives as soon as the system call is over
             try:
                 path.mkdir(mode=0o700)
@@ -56,7 +56,7 @@ class Scratch:
         A cold run writes hundreds, beside threads that wait for the interpreter's lock whenever
         the system is called: so this calls it no more than it has to.
         """
-        temporary = f"{self.folder}/{os.urandom(8).hex()}"
+        temporary = self._name()
         try:
             self._write_new(temporary, parts)
             try:
@@ -83,7 +83,7 @@ class Scratch:
 
     def discard(self, path: Path) -> bool:
         """Take an entry out of sight with one rename, then delete it; whether it was there."""
-        aside = self._name()
+        aside = Path(self._name())
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.rename(aside)

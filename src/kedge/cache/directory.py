@@ -159,7 +159,7 @@ def open_cache(
     """
     warning = None
     if directory is not None:
-        directory = Path(os.path.abspath(directory))
+        directory = Path(os.path.abspath(directory))  # links are the user's choice
         warning = _make(directory)
         if warning is None:
             cache = Cache(directory, clock=clock)
