@@ -236,3 +236,37 @@ def test_a_signal_in_the_middle_of_it(tmp_path: Path) -> None:
         """,
     )
     assert found == [150, 0, [], [], 0]
+
+
+def test_a_copy_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    found = _run(
+        tmp_path,
+        """
+        from kedge.install import workers as module
+        module._SECONDS_TO_END = 0.2
+        with closing(Workers(1)) as workers:
+            workers.begin()
+            (process,) = workers._all
+            os.kill(process.pid, signal.SIGSTOP)
+        print(json.dumps([process.wait(), os.path.exists(f"/proc/{process.pid}")]))
+        """,
+    )
+    assert found == [-9, False]
+
+
+def test_where_no_copy_can_be_had_a_new_interpreter_is_begun(tmp_path: Path) -> None:
+    found = _run(
+        tmp_path,
+        """
+        def fork():
+            raise BlockingIOError("no memory for a copy")
+        os.fork = fork
+        with closing(Workers(1)) as workers:
+            workers.begin()
+            import kedge.install.unpack
+            kedge.install.unpack.unpack_into = unpacked_here
+            unpack(workers)
+            print(json.dumps([is_copy(process.pid) for process in workers._all]))
+        """,
+    )
+    assert found == [False]
