@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import surroundings
+from support.inflaters import INFLATERS
 from support.pki import Authority, authority
 from support.surroundings import MACHINE, Guard, PublicIndex
 
@@ -101,3 +102,9 @@ def bundle(private_ca: Authority, tmp_path_factory: pytest.TempPathFactory) -> P
 def stranger_bundle(stranger_ca: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PEM file that holds the stranger, and nothing else."""
     return stranger_ca.write_pem(tmp_path_factory.mktemp("bundle") / "stranger-ca.pem")
+
+
+@pytest.fixture(params=INFLATERS, ids=list(INFLATERS))
+def inflated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to inflate that there is here, in turn."""
+    monkeypatch.setattr("kedge.inflate._best", INFLATERS[request.param])

@@ -18,10 +18,8 @@ import pytest
 
 from kedge.cache import Manifest
 from kedge.errors import WheelError
-from kedge.inflate import Inflater
 from kedge.install.unpack import unpack
 from support import wheels
-from support.inflaters import INFLATERS
 from support.wheels import Artifact, wheel
 
 
@@ -300,12 +298,6 @@ def test_signatures_need_no_digest(tmp_path: Path) -> None:
 
 # --------------------------------------------------------------------------------------------
 # Archives that contradict themselves
-
-
-@pytest.fixture(params=INFLATERS, ids=list(INFLATERS))
-def inflated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen: Inflater = INFLATERS[request.param]
-    monkeypatch.setattr("kedge.inflate._best", chosen)
 
 
 EITHER_WAY = pytest.mark.usefixtures("inflated")

@@ -28,9 +28,7 @@ from kedge.errors import (
     RedirectError,
     TransportError,
 )
-from kedge.inflate import Inflater
 from kedge.transport.user_agent import user_agent
-from support.inflaters import INFLATERS
 from support.pki import Certificate
 from support.servers import Faults, Request, Response, Server, compressed, redirect, slow, tree
 from transport.sessions import Opener, RawServer, silence, trusting
@@ -42,12 +40,6 @@ PAGE = tree({"/": TEXT})
 def answering(body: bytes, **headers: str) -> Callable[[Request], Response]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: Response(200, body, named)
-
-
-@pytest.fixture(params=INFLATERS, ids=list(INFLATERS))
-def inflated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen: Inflater = INFLATERS[request.param]
-    monkeypatch.setattr("kedge.inflate._best", chosen)
 
 
 @pytest.mark.usefixtures("inflated")

@@ -19,7 +19,8 @@ STALE_SECONDS = 24 * 3600.0
 #: What the names of folders that last for a whole run begin with.
 _RUN = "run-"
 
-_NEW = (
+#: How a file is opened that must not be there yet.
+NEW_FILE = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 
@@ -71,13 +72,13 @@ class Scratch:
 
     def _write_new(self, path: str, parts: Sequence[bytes]) -> None:
         try:
-            descriptor = os.open(path, _NEW, 0o666)
+            descriptor = os.open(path, NEW_FILE, 0o666)
         except FileNotFoundError:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, _NEW, 0o666)
+            descriptor = os.open(path, NEW_FILE, 0o666)
         try:
             for part in parts:
-                _write_all(descriptor, part)
+                write_all(descriptor, part)
         finally:
             os.close(descriptor)
 
@@ -104,21 +105,22 @@ class Scratch:
             with suppress(OSError):
                 of_a_run = entry.name.startswith(_RUN)
                 limit = max(older_than, STALE_SECONDS) if of_a_run else older_than
-                if now - _last_written(entry) > limit:
+                if all(now - time_ > limit for time_ in _times(entry)):
                     remove_tree(Path(entry.path))
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """The system may take less than it is given at once, of what is large."""
     while data:
         data = data[os.write(descriptor, data) :]
 
 
-def _last_written(entry: os.DirEntry[str]) -> float:
-    """When it, or what lies in it, was: a large download may be the only thing that goes on."""
-    times = [entry.stat(follow_symlinks=False).st_mtime]
+def _times(entry: os.DirEntry[str]) -> Iterator[float]:
+    """When it was written, and what lies in it: a large download may be all that goes on."""
+    yield entry.stat(follow_symlinks=False).st_mtime
     if entry.is_dir(follow_symlinks=False):
-        times += [each.stat(follow_symlinks=False).st_mtime for each in os.scandir(entry.path)]
-    return max(times)
+        with os.scandir(entry.path) as inside:
+            yield from (each.stat(follow_symlinks=False).st_mtime for each in inside)
 
 
 def remove_tree(path: Path) -> None:

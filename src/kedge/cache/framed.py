@@ -38,15 +38,10 @@ def write(scratch: Scratch, path: StrPath, head: Mapping[str, object], body: byt
 
 def read(path: StrPath) -> tuple[dict[str, Any], bytes] | None:
     """The head and the body, or ``None`` when the file is absent or damaged."""
-    try:
-        descriptor = os.open(path, _READ)
-        try:
-            data = os.read(descriptor, os.fstat(descriptor).st_size)
-        finally:
-            os.close(descriptor)
-    except OSError:
+    beginning = _beginning(path)
+    if beginning is None:
         return None
-    line, _, body = data.partition(b"\n")
+    line, _, body = beginning[0].partition(b"\n")
     found = _parsed(line)
     if found is None or found.get("length") != len(body) or found.get("crc32") != zlib.crc32(body):
         return None
@@ -59,20 +54,28 @@ def head(path: StrPath) -> dict[str, Any] | None:
     The body may still be damaged: whoever wants that has to :func:`read` it. A run that has
     nothing to ask reads hundreds of heads, so this is the system's part of it and no more.
     """
-    try:
-        descriptor = os.open(path, _READ)
-        try:
-            start = os.read(descriptor, _HEAD_LIMIT)
-            size = os.fstat(descriptor).st_size
-        finally:
-            os.close(descriptor)
-    except OSError:
+    beginning = _beginning(path, _HEAD_LIMIT)
+    if beginning is None:
         return None
+    start, size = beginning
     line, newline, _ = start.partition(b"\n")
     found = _parsed(line)
     if not newline or found is None or found.get("length") != size - len(line) - 1:
         return None
     return found
+
+
+def _beginning(path: StrPath, limit: int | None = None) -> tuple[bytes, int] | None:
+    """So many bytes of the file, or all, and its size; ``None`` where it cannot be read."""
+    try:
+        descriptor = os.open(path, _READ)
+        try:
+            size = os.fstat(descriptor).st_size
+            return os.read(descriptor, size if limit is None else limit), size
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -11,10 +11,10 @@ import stat
 import sys
 from contextlib import suppress
 
+from kedge.cache.atomic import NEW_FILE, write_all
+
 #: The name of a transaction's own folder, in the folder of the packages.
 STATE = ".kedge"
-
-_EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 def real(path: str | os.PathLike[str]) -> str:
@@ -48,11 +48,9 @@ def make_folders(path: str) -> list[str]:
 
 def write_new(path: str, data: bytes, *, mode: int) -> None:
     """A new file with these permissions; ``FileExistsError`` if there is one."""
-    descriptor = os.open(path, _EXCLUSIVE, mode)
+    descriptor = os.open(path, NEW_FILE, mode)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        write_all(descriptor, data)
         if os.fstat(descriptor).st_mode & 0o777 != mode and hasattr(os, "fchmod"):
             os.fchmod(descriptor, mode)  # whatever the umask takes away
     finally:

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from kedge.cache import Row
+from kedge.cache.atomic import NEW_FILE, write_all
 from kedge.errors import DamagedEntryError
 from kedge.install.plan import LinkMode
 
@@ -57,7 +58,6 @@ _RELATIVE = {os.stat, os.link, os.mkdir} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class Linker:
@@ -193,8 +193,7 @@ def _hardlink(file: _File) -> None:
 def _copy(file: _File) -> None:
     def fill(from_: int, to: int) -> None:
         while data := os.read(from_, _CHUNK):
-            while data:
-                data = data[os.write(to, data) :]
+            write_all(to, data)
 
     _made(file, fill)
 
@@ -225,7 +224,7 @@ def _reflink_nowhere(file: _File) -> None:
 
 def _made(file: _File, fill: Callable[[int, int], None]) -> None:
     """A new file with the source's time: bytecode in the cache is valid for that time alone."""
-    to = os.open(file.destination, _CREATE, file.mode)
+    to = os.open(file.destination, NEW_FILE, file.mode)
     try:
         from_ = os.open(file.source, _READ)
         try:

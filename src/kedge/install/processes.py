@@ -48,11 +48,11 @@ def begin(keep: Callable[[Process], object]) -> None:
     """Give one more to ``keep``, which does :func:`kedge.install.worker.work`, if it can be had."""
     if _may_copy():
         with suppress(OSError):  # it may take too much memory, where a new one does not
-            return _copy(keep)
+            _copy(keep)
+            return
     if sys.executable and not getattr(sys, "frozen", False):  # a frozen program is no Python
         with suppress(OSError):
             keep(_started())
-    return None
 
 
 # --------------------------------------------------------------------------------------------

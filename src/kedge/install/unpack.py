@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kedge.cache import Manifest, Row, UnpackedWheel, WheelStore
+from kedge.cache.atomic import NEW_FILE, write_all
 from kedge.classes import frozen
 from kedge.environment.metadata import normalized, parse_metadata
 from kedge.errors import PageError, WheelError
@@ -57,10 +58,6 @@ _MAX_PROBLEMS = 50
 
 #: The files of a .dist-info folder that are read here.
 _LOOKED_AT = ("WHEEL", "METADATA", "entry_points.txt")
-
-_OPEN_FLAGS = (
-    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-)
 
 
 def unpack(
@@ -296,7 +293,7 @@ class _Unpacking:
             for member in batch:
                 descriptors.append(self._created(member))  # noqa: PERF401 - closed if one fails
             for descriptor, content in zip(descriptors, contents, strict=True):
-                _write_all(descriptor, content)
+                write_all(descriptor, content)
             rows = list(map(_row, batch, digests, descriptors))
         finally:
             for descriptor in descriptors:
@@ -328,14 +325,14 @@ class _Unpacking:
 
     def _created(self, member: Member) -> int:
         path = f"{self._destination}/{member.name}"
-        return os.open(path, _OPEN_FLAGS, 0o777 if member.is_executable else 0o666)
+        return os.open(path, NEW_FILE, 0o777 if member.is_executable else 0o666)
 
     def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
         sha256 = hashlib.sha256()
         other = _other_hash(listed)
         crc = 0
         for chunk in self._archive.chunks(member):
-            _write_all(descriptor, chunk)
+            write_all(descriptor, chunk)
             sha256.update(chunk)
             if other is not None:
                 other.update(chunk)
@@ -429,11 +426,6 @@ def _other_hash(listed: Listed | None) -> hashlib._Hash | None:
     if listed is None or not listed.digest or listed.algorithm == "sha256":
         return None
     return hashlib.new(listed.algorithm, usedforsecurity=False)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
 
 
 def _row(member: Member, digest: str, descriptor: int) -> Row:

@@ -7,7 +7,9 @@ gave or a verified page states; what is built from a folder, or editable, never 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -53,7 +55,7 @@ class Stores:
     def passing(self) -> Cache:
         with self._lock:
             if self._passing is None:
-                self._passing = self._opened(open_cache(None))
+                self._passing = self._opened(partial(open_cache, None))
             return self._passing
 
     def archives(self) -> Path:
@@ -66,14 +68,14 @@ class Stores:
         """
         with self._lock:
             if self._archives is None:
-                self._archives = self._opened(self.lasting.wheels.folder_aside())
+                self._archives = self._opened(self.lasting.wheels.folder_aside)
             return self._archives
 
-    def _opened(self, made: AbstractContextManager[Made]) -> Made:
+    def _opened(self, make: Callable[[], AbstractContextManager[Made]]) -> Made:
         """Open until the end; what comes after that, in a thread, is too late. The lock is held."""
         if self._closed:
             raise KedgeError("The cache is closed.")
-        return self._closing.enter_context(made)
+        return self._closing.enter_context(make())
 
     def forget(self, sha256: str) -> None:
         """The entry of that wheel turned out to be damaged: next time it is made again."""
