@@ -109,7 +109,7 @@ class Scratch:
                     remove_tree(Path(entry.path))
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """The system may take less than it is given at once, of what is large."""
     while data:
         data = data[os.write(descriptor, data) :]

@@ -14,24 +14,25 @@ import stat
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from kedge.inflate import inflater
+from kedge.inflate import Inflating, inflater
 
 if TYPE_CHECKING:
     import zipfile
 
 # APPNOTE.TXT 4.4.5, as ``zipfile`` names them.
 _STORED, _DEFLATED, _BZIP2, _LZMA = 0, 8, 12, 14
-_ENCRYPTED, _UTF8 = 0x1, 0x800
+_ENCRYPTED, _SIZES_FOLLOW, _UTF8 = 0x1, 0x8, 0x800
 
 # APPNOTE.TXT 4.3.7: signature, then what the directory says too, then two lengths.
 _LOCAL_HEADER_SIZE = 30
 _LOCAL = struct.Struct("<4s22xHH")
+_LOCAL_FIELDS = struct.Struct("<4s2xHH4xLLLHH")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 
 # APPNOTE.TXT 4.3.12 and 4.3.16: the directory's entries, and what stands behind the last of them.
@@ -43,6 +44,11 @@ _ZIP64_SIGNATURE = b"PK\x06\x07"
 _ZIP64_SIZE = 20
 _ZIP64_COUNT, _ZIP64_BYTES = 0xFFFF, 0xFFFFFFFF
 _NEWEST_VERSION = 63
+
+# An archive may grow to this many times its size, and in any case to so many bytes. The largest
+# ratio among the wheels that people install is some 20.
+_MAX_RATIO = 200
+_ALWAYS_ALLOWED = 1 << 30
 
 # Bare deflate, without zlib's header.
 _BARE = -zlib.MAX_WBITS
@@ -232,49 +238,35 @@ class Archive:
         except self._error as exc:
             raise _cannot_decompress(member, exc) from exc
         if not inflate.eof and len(content) == member.size:
-            raise BadArchive(f"{member.name} is cut short")
+            raise _cut_short(member)
         return content
 
-    def chunks(self, member: Member) -> Iterator[bytes]:
+    def chunks(self, member: Member) -> Iterator[bytes | memoryview]:
         """The same in pieces, of a member of any size and method.
 
         :raises BadArchive: its data is not what the directory says.
         """
-        inflated = member.method in (_STORED, _DEFLATED)
-        total = 0
-        for piece in self._in_many(member) if inflated else self._unzipped(member):
-            total += len(piece)
-            if total > member.size:
-                _check_size(member, total)
-            yield piece
-        _check_size(member, total)
+        if member.method in (_STORED, _DEFLATED):
+            return inflated(member, self._data(member), self._begin, self._error)
+        return _of_its_size(member, self._unzipped(member))
 
     def _read_at(self, offset: int, length: int) -> bytes:
         with self._lock:
             self._file.seek(offset)
             return self._file.read(length)
 
-    def _in_many(self, member: Member) -> Iterator[bytes]:
+    def _data(self, member: Member) -> Iterator[bytes]:
+        """The compressed bytes, in pieces."""
         head = self._read_at(member.offset, min(member.span, _LOCAL_HEADER_SIZE + 2 * 0xFFFF))
         position = member.offset + _data_start(member, head)
         left = member.compressed
-        inflate = self._begin(_BARE) if member.method == _DEFLATED else None
-        while left and (inflate is None or not inflate.eof):
+        while left:
             data = self._read_at(position, min(_INPUT, left))
             if not data:
-                raise BadArchive(f"{member.name} is cut short")
+                raise _cut_short(member)
             position += len(data)
             left -= len(data)
-            while data:
-                try:
-                    yield data if inflate is None else inflate.decompress(data, _OUTPUT)
-                except self._error as exc:
-                    raise _cannot_decompress(member, exc) from exc
-                data = b"" if inflate is None else inflate.unconsumed_tail
-        if inflate is not None:
-            yield inflate.flush()
-            if not inflate.eof:
-                raise BadArchive(f"{member.name} is cut short")
+            yield data
 
     def _unzipped(self, member: Member) -> Iterator[bytes]:
         import zipfile
@@ -293,6 +285,58 @@ class Archive:
             raise _cannot_decompress(member, exc) from exc
         except _lzma_errors() as exc:
             raise _cannot_decompress(member, exc) from exc
+
+
+def inflated(
+    member: Member,
+    data: Iterable[bytes | memoryview],
+    begin: Callable[[int], Inflating],
+    error: type[Exception],
+) -> Iterator[bytes | memoryview]:
+    """What the pieces of a stored or deflated member's data make, as many bytes as it states.
+
+    :raises BadArchive: they make something else.
+    """
+    pieces = data if member.method == _STORED else _inflated(member, data, begin(_BARE), error)
+    return _of_its_size(member, pieces)
+
+
+def _inflated(
+    member: Member,
+    pieces: Iterable[bytes | memoryview],
+    inflate: Inflating,
+    error: type[Exception],
+) -> Iterator[bytes]:
+    for piece in pieces:
+        data = piece
+        while data:
+            try:
+                yield inflate.decompress(data, _OUTPUT)
+            except error as exc:
+                raise _cannot_decompress(member, exc) from exc
+            data = inflate.unconsumed_tail
+        if inflate.eof:
+            break
+    yield inflate.flush()
+    if not inflate.eof:
+        raise _cut_short(member)
+
+
+def _of_its_size(
+    member: Member, pieces: Iterable[bytes | memoryview]
+) -> Iterator[bytes | memoryview]:
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > member.size:
+            break
+        yield piece
+    _check_size(member, total)
+
+
+def growth_limit(size: int) -> int:
+    """How many bytes all members of an archive of so many bytes may make."""
+    return max(_ALWAYS_ALLOWED, _MAX_RATIO * size)
 
 
 def batches(members: Iterable[Member]) -> Iterator[list[Member]]:
@@ -329,6 +373,10 @@ def _lzma_errors() -> tuple[type[Exception], ...]:
     except ImportError:  # some Pythons are built without
         return ()
     return (LZMAError,)
+
+
+def _cut_short(member: Member) -> BadArchive:
+    return BadArchive(f"{member.name} is cut short")
 
 
 def _cannot_decompress(member: Member, exc: Exception) -> BadArchive:
@@ -406,6 +454,32 @@ def _read_entries(directory: bytes, count: int) -> list[_Entry] | None:
     return found if position == len(directory) else None
 
 
+def read_head(take: Callable[[int], bytes], offset: int) -> Member | None:
+    """The member whose local header stands next, at that place of the archive, as far as the
+    header tells; ``None`` where it does not tell all that is needed to read the data, or stands
+    for something that is refused, or is none.
+
+    ``take`` returns the next so many bytes, or fewer at the end.
+    """
+    header = take(_LOCAL_FIELDS.size)
+    if len(header) != _LOCAL_FIELDS.size:
+        return None
+    fields = _LOCAL_FIELDS.unpack(header)
+    signature, flags, method, crc, compressed, size, name_length, extra_length = fields
+    if signature != _LOCAL_SIGNATURE or flags & _SIZES_FOLLOW:
+        return None
+    if method not in (_STORED, _DEFLATED) or _ZIP64_BYTES in (compressed, size):
+        return None
+    names = take(name_length + extra_length)
+    if len(names) != name_length + extra_length:
+        return None
+    raw_name = names[:name_length]
+    name = raw_name.decode("utf-8", "replace")
+    span = len(header) + len(names) + compressed
+    member = Member(name, raw_name, size, compressed, crc, method, flags, 0, offset, span)
+    return None if member.problem else member
+
+
 def _data_start(member: Member, buffer: bytes, at: int = 0) -> int:
     """Where the data begins, counted from the local header, which is at that place of the buffer;
     checks that the two headers agree.
@@ -414,7 +488,7 @@ def _data_start(member: Member, buffer: bytes, at: int = 0) -> int:
     try:
         signature, name_length, extra_length = _LOCAL.unpack_from(buffer, at)
     except struct.error:
-        raise BadArchive(f"{member.name} is cut short") from None
+        raise _cut_short(member) from None
     if signature != _LOCAL_SIGNATURE:
         raise BadArchive(f"{member.name} is not where the directory says")
     name = at + _LOCAL_HEADER_SIZE

@@ -22,7 +22,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,7 +31,8 @@ from kedge.cache.atomic import NEW_FILE, write_all
 from kedge.classes import frozen
 from kedge.environment.metadata import normalized, parse_metadata
 from kedge.errors import PageError, WheelError
-from kedge.install.archive import Archive, BadArchive, Member, batches
+from kedge.install.archive import Archive, BadArchive, Member, batches, growth_limit
+from kedge.install.arriving import Ahead
 from kedge.install.entry_points import parse_entry_points
 from kedge.install.paths import ORDINARY, collisions, folders_of, path_problem
 from kedge.install.ready import apart
@@ -49,12 +50,10 @@ if TYPE_CHECKING:
 #: The keys of a ``.data`` folder.
 SCHEME_KEYS = frozenset({"purelib", "platlib", "scripts", "data", "headers"})
 
-# An archive may grow to this many times its size, and in any case to so many bytes. The largest
-# ratio among the wheels that people install is some 20.
-_MAX_RATIO = 200
-_ALWAYS_ALLOWED = 1 << 30
-
 _MAX_PROBLEMS = 50
+
+_TO_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_PIECE = 1 << 20
 
 #: The files of a .dist-info folder that are read here.
 _LOOKED_AT = ("WHEEL", "METADATA", "entry_points.txt")
@@ -67,6 +66,7 @@ def unpack(
     filename: str | None = None,
     fold_case: bool | None = None,
     threads: int = 1,
+    ahead: Sequence[Ahead] = (),
 ) -> Manifest:
     """Unpack the wheel into the empty folder and say what is in it.
 
@@ -87,7 +87,7 @@ def unpack(
             rows, problems = parse_wheel_record(opened.read(layout.record))
             if problems:
                 raise _refused(filename, problems)
-            return _Unpacking(opened, layout, rows, destination, filename).run(threads)
+            return _Unpacking(opened, layout, rows, destination, filename, ahead).run(threads)
     except BadArchive as exc:
         raise _refused(filename, [str(exc)]) from exc
 
@@ -99,6 +99,7 @@ def unpack_into(
     *,
     filename: str | None = None,
     threads: int = 1,
+    ahead: Sequence[Ahead] = (),
 ) -> UnpackedWheel:
     """Unpack the wheel, whose digest that is, into its entry of the store.
 
@@ -106,7 +107,8 @@ def unpack_into(
     :raises CacheError: the entry cannot be written.
     """
     return store.add(
-        sha256, lambda folder: unpack(archive, folder, filename=filename, threads=threads)
+        sha256,
+        lambda folder: unpack(archive, folder, filename=filename, threads=threads, ahead=ahead),
     )
 
 
@@ -175,7 +177,7 @@ def _examine(archive: Archive, filename: str, *, fold_case: bool) -> _Layout:
 
 def _growth_problems(archive: Archive, files: Iterable[Member]) -> list[str]:
     total = sum([member.size for member in files])
-    if total > max(_ALWAYS_ALLOWED, _MAX_RATIO * archive.size):
+    if total > growth_limit(archive.size):
         return [f"its {archive.size} bytes would grow to {total}"]
     return []
 
@@ -220,12 +222,14 @@ class _Unpacking:
         rows: dict[str, Listed],
         destination: Path,
         filename: str,
+        ahead: Sequence[Ahead],
     ) -> None:
         self._archive = archive
         self._layout = layout
         self._rows = rows
         self._destination = os.fspath(destination)
         self._filename = filename
+        self._ahead = {each.offset: each for each in ahead}
         self._problems: list[str] = []
         self._entries: list[Row] = []
         # Files that are looked into afterwards, by their name in the .dist-info folder.
@@ -315,9 +319,30 @@ class _Unpacking:
         if name in self._to_look_at:
             self._looked_at[name.rpartition("/")[2]] = b"".join(self._archive.chunks(member))
         listed = self._rows.get(name)
+        ahead = self._ahead.get(member.offset)
+        if ahead is not None and ahead.is_of(member):
+            return self._take_over(ahead, member, listed)
         descriptor = self._created(member)
         try:
-            found = self._write_in_pieces(descriptor, member, listed)
+            found = _tally(_written(self._archive.chunks(member), descriptor), listed)
+            self._entries.append(_row(member, spelled(found.sha256), descriptor))
+        finally:
+            os.close(descriptor)
+        return list(self._findings(member, listed, found))
+
+    def _take_over(self, ahead: Ahead, member: Member, listed: Listed | None) -> list[str]:
+        """What is inflated already goes to its place."""
+        os.close(self._created(member))  # which nothing else may have
+        path = f"{self._destination}/{member.name}"
+        try:
+            os.replace(ahead.path, path)
+        except FileNotFoundError:
+            raise BadArchive(f"{member.name} is gone") from None
+        descriptor = os.open(path, _TO_READ)
+        try:
+            found = _Found(bytes.fromhex(ahead.sha256), None, 0)
+            if listed is None or listed.algorithm != "sha256":
+                found = _tally(_read(descriptor), listed)
             self._entries.append(_row(member, spelled(found.sha256), descriptor))
         finally:
             os.close(descriptor)
@@ -326,19 +351,6 @@ class _Unpacking:
     def _created(self, member: Member) -> int:
         path = f"{self._destination}/{member.name}"
         return os.open(path, NEW_FILE, 0o777 if member.is_executable else 0o666)
-
-    def _write_in_pieces(self, descriptor: int, member: Member, listed: Listed | None) -> _Found:
-        sha256 = hashlib.sha256()
-        other = _other_hash(listed)
-        crc = 0
-        for chunk in self._archive.chunks(member):
-            write_all(descriptor, chunk)
-            sha256.update(chunk)
-            if other is not None:
-                other.update(chunk)
-            if listed is None or not listed.digest:
-                crc = zlib.crc32(chunk, crc)
-        return _Found(sha256.digest(), None if other is None else other.digest(), crc)
 
     def _findings(self, member: Member, listed: Listed | None, found: _Found) -> Iterator[str]:
         folder, _, name = member.name.rpartition("/")
@@ -419,6 +431,30 @@ def _measure(content: bytes, listed: Listed | None) -> _Found:
         return _Found(sha256, None, 0)
     other.update(content)
     return _Found(sha256, other.digest(), 0)
+
+
+def _tally(chunks: Iterable[bytes | memoryview], listed: Listed | None) -> _Found:
+    sha256 = hashlib.sha256()
+    other = _other_hash(listed)
+    crc = 0
+    for chunk in chunks:
+        sha256.update(chunk)
+        if other is not None:
+            other.update(chunk)
+        if listed is None or not listed.digest:
+            crc = zlib.crc32(chunk, crc)
+    return _Found(sha256.digest(), None if other is None else other.digest(), crc)
+
+
+def _written(chunks: Iterable[bytes | memoryview], descriptor: int) -> Iterator[bytes | memoryview]:
+    for chunk in chunks:
+        write_all(descriptor, chunk)
+        yield chunk
+
+
+def _read(descriptor: int) -> Iterator[bytes]:
+    while chunk := os.read(descriptor, _PIECE):
+        yield chunk
 
 
 def _other_hash(listed: Listed | None) -> hashlib._Hash | None:

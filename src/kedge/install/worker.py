@@ -15,10 +15,12 @@ import signal
 import threading
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from kedge.cache import WheelStore
 from kedge.cache.atomic import Scratch
 from kedge.errors import CacheError, WheelError
+from kedge.install.arriving import Ahead
 from kedge.install.unpack import unpack_into
 
 _STDIN, _STDOUT = 0, 1
@@ -51,10 +53,16 @@ def _read(jobs: SimpleQueue[bytes | None]) -> None:
     _thread.interrupt_main()
 
 
-def _outcome(job: dict[str, str]) -> dict[str, object]:
+def _outcome(job: dict[str, Any]) -> dict[str, object]:
     store = WheelStore(Path(job["folder"]), Scratch(Path(job["scratch"])))
     try:
-        unpack_into(store, job["sha256"], Path(job["archive"]), filename=job["filename"])
+        unpack_into(
+            store,
+            job["sha256"],
+            Path(job["archive"]),
+            filename=job["filename"],
+            ahead=[Ahead(*each) for each in job["ahead"]],
+        )
     except WheelError as exc:
         return {
             "refused": exc.message,

@@ -14,14 +14,18 @@ import json
 import os
 import subprocess
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from kedge.cache import UnpackedWheel, WheelStore
 from kedge.errors import CacheError, WheelError
 from kedge.install import processes
 from kedge.install.processes import Process
+
+if TYPE_CHECKING:
+    from kedge.install.arriving import Ahead
 
 _SECONDS_TO_END = 5.0
 _PIECE = 1 << 16
@@ -51,7 +55,13 @@ class Workers:
         self._idle.append(process)
 
     def unpack(
-        self, store: WheelStore, sha256: str, archive: Path, *, filename: str
+        self,
+        store: WheelStore,
+        sha256: str,
+        archive: Path,
+        *,
+        filename: str,
+        ahead: Sequence[Ahead] = (),
     ) -> UnpackedWheel:
         """As :func:`kedge.install.unpack.unpack_into`, in one of the processes if there is one.
 
@@ -60,7 +70,7 @@ class Workers:
         """
         process = self._take()
         if process is not None:
-            outcome = _ask(process, _job(store, sha256, archive, filename))
+            outcome = _ask(process, _job(store, sha256, archive, filename, ahead))
             if outcome is not None:
                 self._give_back(process)
                 _raise_failure(outcome)
@@ -73,7 +83,9 @@ class Workers:
                 self._bury(process)
         from kedge.install.unpack import unpack_into  # the processes have it, as a rule
 
-        return unpack_into(store, sha256, archive, filename=filename, threads=self._number)
+        return unpack_into(
+            store, sha256, archive, filename=filename, threads=self._number, ahead=ahead
+        )
 
     def rest(self) -> None:
         """Have those that are idle end, without waiting for it; :meth:`begin` begins others."""
@@ -110,17 +122,20 @@ class Workers:
         _reap(process)
 
 
-def _job(store: WheelStore, sha256: str, archive: Path, filename: str) -> dict[str, str]:
+def _job(
+    store: WheelStore, sha256: str, archive: Path, filename: str, ahead: Sequence[Ahead]
+) -> dict[str, object]:
     return {
         "folder": str(store.folder.absolute()),
         "scratch": str(store.scratch.folder.absolute()),
         "sha256": sha256,
         "archive": str(archive.absolute()),
         "filename": filename,
+        "ahead": ahead,
     }
 
 
-def _ask(process: Process, job: dict[str, str]) -> dict[str, Any] | None:
+def _ask(process: Process, job: dict[str, object]) -> dict[str, Any] | None:
     """What came of the job; ``None`` when the process does not answer any more."""
     if process.stdin is None or process.stdout is None:
         raise AssertionError("both are pipes")

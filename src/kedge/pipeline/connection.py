@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kedge import trust
     from kedge.pipeline.reporter import Reporter
     from kedge.settings.values import Settings
-    from kedge.transport import Challenges, RangedFile, Session, TransportReporter
+    from kedge.transport import Challenges, RangedFile, Receiver, Session, TransportReporter
     from kedge.transport.trusted_hosts import TrustedHosts
     from kedge.trust import Anchors
     from kedge.trust.staged import HintStore, StagedTrust
@@ -135,12 +135,19 @@ class Connection:
         size: int | None = None,
         name: str | None = None,
         reporter: TransportReporter | None = None,
+        receiver: Receiver | None = None,
     ) -> Download:
         """See :meth:`kedge.transport.session.Session.download`."""
         session = self.session
         with timed(self._reporter, "download"):
             return session.download(
-                url, destination, hashes=hashes, size=size, name=name, reporter=reporter
+                url,
+                destination,
+                hashes=hashes,
+                size=size,
+                name=name,
+                reporter=reporter,
+                receiver=receiver,
             )
 
     def open_ranged(self, url: str, *, size: int | None = None) -> RangedFile:

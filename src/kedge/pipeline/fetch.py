@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from kedge.cache import UnpackedWheel
+    from kedge.install.arriving import Ahead, Arriving
     from kedge.install.workers import Workers
     from kedge.pipeline.catalog import Catalog
     from kedge.pipeline.connection import Connection
@@ -71,23 +72,31 @@ class Fetched:
 
 @frozen
 class _Archive:
-    """An archive on the disk, checked; ``passing`` if it is to be deleted when it is unpacked."""
+    """An archive on the disk, checked; ``passing`` if it is to be deleted when it is unpacked.
+
+    What of it was inflated while it arrived is ``ahead``.
+    """
 
     path: Path
     sha256: str
     lasts: bool
     passing: bool = False
+    ahead: tuple[Ahead, ...] = ()
 
 
 @mutable
 class _Job:
-    """One wheel on its way; ``wanted`` once it was chosen."""
+    """One wheel on its way; ``wanted`` once it was chosen.
+
+    ``whole`` is whether its archive is to be stored as it is, whatever its size.
+    """
 
     pin: Pin
     catalog: Catalog
     future: Future[Fetched]
     told: Withheld
     wanted: bool = False
+    whole: bool = False
 
     def succeed(self, fetched: Fetched) -> None:
         self._settle(partial(self.future.set_result, fetched))
@@ -362,16 +371,24 @@ class Wheels:
             lasts = _lasts(pin, verified=already.verified)
             return _Archive(already.path, already.sha256, lasts)
         destination = self._stores.archives() / f"{next(self._numbers)}-{file.filename}"
-        download = self._connection.download(
-            file.url,
-            destination,
-            hashes=pin.hashes,
-            size=file.size,
-            name=file.filename,
-            reporter=job.told,
-        )
+        following = None if job.whole else _following(pin, destination)
+        try:
+            download = self._connection.download(
+                file.url,
+                destination,
+                hashes=pin.hashes,
+                size=file.size,
+                name=file.filename,
+                reporter=job.told,
+                receiver=following,
+            )
+        except BaseException:
+            if following is not None:
+                following.discard()
+            raise
         lasts = _lasts(pin, verified=download.verified)
-        return _Archive(destination, download.sha256, lasts, passing=True)
+        ahead = () if following is None else tuple(following.ahead)
+        return _Archive(destination, download.sha256, lasts, passing=True, ahead=ahead)
 
     def _unpack(self, job: _Job, archive: _Archive) -> None:
         store = self._stores.choose(lasts=archive.lasts).wheels
@@ -382,16 +399,26 @@ class Wheels:
             if wheel is None or wheel.manifest.filename != filename:
                 with timed(self._reporter, "unpack"):
                     wheel = self._processes().unpack(
-                        store, archive.sha256, archive.path, filename=filename
+                        store,
+                        archive.sha256,
+                        archive.path,
+                        filename=filename,
+                        ahead=archive.ahead,
                     )
         except BaseException as exc:
-            job.fail(exc)
+            if archive.ahead and isinstance(exc, WheelError):
+                # What is wrong with it, if anything, the whole archive tells.
+                job.whole = True
+                self._downloads.put(0, partial(self._bring, job))
+            else:
+                job.fail(exc)
         else:
             job.succeed(Fetched(wheel, archive.sha256, archive.lasts))
         finally:
             if archive.passing:
-                with suppress(OSError):
-                    archive.path.unlink()
+                for path in (archive.path, *(Path(each.path) for each in archive.ahead)):
+                    with suppress(OSError):
+                        path.unlink()
 
     def _processes(self) -> Workers:
         """Those that unpack; until they are begun there are none."""
@@ -450,6 +477,16 @@ def _key(pin: Pin) -> object:
 def _lasts(pin: Pin, *, verified: bool) -> bool:
     """Whether it may be kept for good: only if something trusted vouches for its bytes."""
     return verified or pin.hashes_by_user or (bool(pin.hashes) and _file(pin).page_verified)
+
+
+def _following(pin: Pin, destination: Path) -> Arriving | None:
+    """What unpacks a large wheel while it arrives, if its digest is known by then."""
+    from kedge.install.arriving import WORTH_FOLLOWING, Arriving
+
+    size = _file(pin).size or 0
+    if size < WORTH_FOLLOWING or not _lasts(pin, verified=False):
+        return None
+    return Arriving(destination, size)
 
 
 def _confirm(pin: Pin, fetched: Fetched, catalog: Catalog) -> None:

@@ -19,7 +19,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kedge.lazy import lazily
-from kedge.transport.options import Download, Response, TransportOptions, TransportReporter
+from kedge.transport.options import (
+    Download,
+    Receiver,
+    Response,
+    TransportOptions,
+    TransportReporter,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -43,6 +49,7 @@ __all__ = [
     "Keyring",
     "Prompt",
     "RangedFile",
+    "Receiver",
     "Response",
     "Session",
     "TransportOptions",

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -29,12 +30,17 @@ from kedge.model import Hashes, redact_url
 from kedge.transport.bodies import content_length, lacks_end
 from kedge.transport.exchange import Answer, Exchanger
 from kedge.transport.failures import cut_short
-from kedge.transport.options import Download, TransportReporter
+from kedge.transport.options import Download, Receiver, TransportReporter
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+#: Bytes that are waited for at once: so often progress is told.
 CHUNK = 256 * 1024
+#: Of a large file, while so many come in so many seconds: each piece costs a turn of the threads.
+_LARGE_CHUNK = 2 * 1024 * 1024
+_SOON = 0.1
+_LARGE = 64 * _LARGE_CHUNK
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
 
@@ -46,15 +52,19 @@ def download(
     hashes: Hashes,
     size: int | None,
     name: str,
+    receiver: Receiver | None = None,
 ) -> Download:
     """Fetch ``url`` to ``destination``; see :meth:`kedge.transport.session.Session.download`."""
     # Of a long name only the beginning: file systems allow 255 bytes.
     part = destination.with_name(f"{destination.name[:200]}.{secrets.token_hex(4)}.part")
     transfer = None
     try:
-        with _create(part) as file:
-            transfer = _Transfer(exchanger, url, file, part, hashes, size, name)
+        with _create(part) as file, contextlib.closing(receiver or _Whole()) as received:
+            received.begin(file)
+            transfer = _Transfer(exchanger, url, received, part, hashes, size, name)
             digests = transfer.run()
+            with _disk(part):
+                received.finish()
         with _disk(destination):
             part.replace(destination)
     finally:
@@ -87,13 +97,35 @@ def _disk(path: Path) -> Iterator[None]:
         raise KedgeError(f"Cannot write {path}: {exc.strerror or exc}.") from exc
 
 
+class _Whole:
+    """The file as it comes (:class:`~kedge.transport.options.Receiver`)."""
+
+    def begin(self, file: BinaryIO, /) -> None:
+        self._file = file
+
+    def write(self, data: bytes, /) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def restart(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+
+    def finish(self) -> None:
+        """It is complete already."""
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
+
+
 @mutable
 class _Transfer:
     """The state of one download over all its attempts."""
 
     exchanger: Exchanger
     url: str
-    file: BinaryIO
+    receiver: Receiver
     part: Path
     hashes: Hashes
     size: int | None
@@ -141,8 +173,7 @@ class _Transfer:
         """Forget what has arrived."""
         if self.done:
             with _disk(self.part):
-                self.file.seek(0)
-                self.file.truncate()
+                self.receiver.restart()
         self.done = 0
         self.validator = None
         self.total = self.size
@@ -176,7 +207,7 @@ class _Transfer:
         if not self.announced:
             self.announced = True
             self.reporter.download_started(self.name, self.total)
-        for chunk in answer.chunks(CHUNK):
+        for chunk in self._chunks(answer):
             self._write(chunk)
         if not self.done and self.total is None and lacks_end(answer):
             raise cut_short(answer.call)
@@ -185,6 +216,19 @@ class _Transfer:
                 f"{redact_url(self.url)} ended after {self.done} of {self.total} bytes.",
                 url=self.url,
             )
+
+    def _chunks(self, answer: Answer) -> Iterator[bytes]:
+        """The body in pieces that come soon enough for a reader of progress."""
+        largest = _LARGE_CHUNK if (self.total or 0) >= _LARGE else CHUNK
+        size = CHUNK
+        while True:
+            began = time.monotonic()
+            chunk = answer.chunk(size)
+            if not chunk:
+                return
+            took = time.monotonic() - began
+            size = largest if took * largest <= _SOON * len(chunk) else CHUNK
+            yield chunk
 
     def _place(self, answer: Answer) -> None:
         """Decide from the head of the answer where its bytes go."""
@@ -229,9 +273,7 @@ class _Transfer:
         if self.size is not None and self.done > self.size:
             raise self._wrong_size(self.done)
         with _disk(self.part):
-            view = memoryview(chunk)
-            while view:
-                view = view[self.file.write(view) :]
+            self.receiver.write(chunk)
         for digest in self.digests.values():
             digest.update(chunk)
         self.furthest = max(self.furthest, self.done)

@@ -73,12 +73,13 @@ class Answer:
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """The body as it was sent, in pieces of at most ``size`` bytes; raises kedge errors."""
-        while True:
-            with self.reading():
-                chunk = self.raw.read(size, decode_content=False)
-            if not chunk:
-                return
+        while chunk := self.chunk(size):
             yield chunk
+
+    def chunk(self, size: int) -> bytes:
+        """The next piece; empty at the end."""
+        with self.reading():
+            return self.raw.read(size, decode_content=False)
 
     def __enter__(self) -> Answer:
         return self

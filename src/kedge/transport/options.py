@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from kedge.classes import field, frozen
 from kedge.model import Sourced
@@ -70,6 +71,28 @@ class TransportReporter:
 
     def warn(self, message: str) -> None:
         """Something the user must hear of; one sentence or two."""
+
+
+class Receiver(Protocol):
+    """Takes the bytes of a download in their order, and writes the file.
+
+    Any of these may raise ``OSError``: the disk refuses what came before.
+    """
+
+    def begin(self, file: BinaryIO, /) -> None:
+        """The file, empty and unbuffered; it is closed by whoever opened it."""
+
+    def write(self, data: bytes, /) -> None:
+        """The next bytes."""
+
+    def restart(self) -> None:
+        """What came so far was in vain: the next bytes are the first of the file."""
+
+    def finish(self) -> None:
+        """All bytes came, and are what was expected; the file is complete afterwards."""
+
+    def close(self) -> None:
+        """No more bytes come, whatever became of them."""
 
 
 @frozen

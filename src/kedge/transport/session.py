@@ -20,7 +20,13 @@ from kedge.transport.challenges import Challenges
 from kedge.transport.dial import Contexts, Dialler
 from kedge.transport.exchange import Exchanger, with_defaults
 from kedge.transport.locations import locate
-from kedge.transport.options import Download, Response, TransportOptions, TransportReporter
+from kedge.transport.options import (
+    Download,
+    Receiver,
+    Response,
+    TransportOptions,
+    TransportReporter,
+)
 from kedge.transport.proxies import ProxyTable, read_system_proxies
 from kedge.transport.ranges import RangedFile
 from kedge.transport.retry import RetryPolicy
@@ -70,12 +76,14 @@ class Session:
         size: int | None = None,
         name: str | None = None,
         reporter: TransportReporter | None = None,
+        receiver: Receiver | None = None,
     ) -> Download:
         """Fetch a file; ``destination`` is complete and checked afterwards, or as it was.
 
         ``hashes``: one of them must match (empty: nothing is known). ``size``: what the index
         states, in bytes. ``name``: what the reporter is told, which is the session's unless
-        ``reporter`` is another. A transfer that breaks is resumed where the server allows it.
+        ``reporter`` is another. ``receiver``: what writes the file, if it is not to be
+        written as it comes. A transfer that breaks is resumed where the server allows it.
 
         Raises :class:`~kedge.errors.HashMismatchError`,
         :class:`~kedge.errors.IncompleteDownloadError`, the other transport errors, and a
@@ -89,6 +97,7 @@ class Session:
             hashes=hashes,
             size=size,
             name=destination.name if name is None else name,
+            receiver=receiver,
         )
 
     def open_ranged(self, url: str, *, size: int | None = None) -> RangedFile:
