@@ -371,7 +371,7 @@ def test_a_size_that_the_data_cannot_have(tmp_path: Path) -> None:
 def test_an_archive_that_grows_out_of_proportion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kedge.install.unpack._ALWAYS_ALLOWED", 1 << 20)
+    monkeypatch.setattr("kedge.install.archive._ALWAYS_ALLOWED", 1 << 20)
     bomb = wheel("demo", files={"demo/zeros": bytes(4 << 20)})
     assert any("would grow" in problem for problem in _refused(bomb, tmp_path / "bomb"))
     _unpack(wheel("demo", files={"demo/random": os.urandom(2 << 20)}), tmp_path / "large")
