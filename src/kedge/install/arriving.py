@@ -37,10 +37,11 @@ _WAITING = 4
 
 
 class Ahead(NamedTuple):
-    """A member that is inflated already, as its head states it; nothing but what JSON can hold.
+    """A hole in the archive: what lay there, as its head states it; nothing but what JSON can hold.
 
     ``offset`` and ``span`` (head and data, in bytes) are in the archive, ``raw_name`` is in
-    hexadecimal; ``path`` is the file with the contents, ``sha256`` their digest.
+    hexadecimal; ``path`` is the file with the contents, ``sha256`` their digest, which is empty
+    where the data did not make what the head states.
     """
 
     offset: int
@@ -54,9 +55,10 @@ class Ahead(NamedTuple):
 
     def is_of(self, member: Member) -> bool:
         """Whether this is what the directory says lies there, and no other shares bytes with it."""
-        same = self.offset == member.offset and self.span <= member.span
+        if not self.sha256 or self.offset != member.offset or self.span > member.span:
+            return False
         stated = (member.raw_name.hex(), member.method, member.compressed, member.size)
-        return same and (self.raw_name, self.method, self.compressed, self.size) == stated
+        return (self.raw_name, self.method, self.compressed, self.size) == stated
 
 
 class Arriving:
@@ -85,8 +87,9 @@ class Arriving:
         if self._error is not None:
             raise self._error
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="kedge-inflate", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="kedge-inflate", daemon=True)
+            thread.start()
+            self._thread = thread
         self._pieces.put(data)
 
     def finish(self) -> None:
@@ -101,7 +104,6 @@ class Arriving:
         self._error = None
         self.discard()
         self.ahead.clear()
-        self._made.clear()
         self._file.seek(0)
         self._file.truncate()
 
@@ -140,36 +142,41 @@ class Arriving:
                 self._inflate(member, stream)
 
     def _inflate(self, member: Member, stream: _Stream) -> None:
-        """One that cannot be inflated leaves nothing but its hole."""
+        """Its data goes to a file of its own, or nowhere if it cannot be inflated."""
         path = f"{self._prefix}-{len(self._made)}"
-        descriptor = os.open(path, NEW_FILE, 0o666)
-        self._made.append(path)
+        data = stream.pass_over(member.compressed)
+        digest = self._inflate_into(path, member, data)
+        for _ in data:
+            pass
+        self.ahead.append(
+            Ahead(
+                offset=member.offset,
+                span=member.span,
+                raw_name=member.raw_name.hex(),
+                method=member.method,
+                compressed=member.compressed,
+                size=member.size,
+                path=path,
+                sha256=digest,
+            )
+        )
+
+    def _inflate_into(self, path: str, member: Member, data: Iterator[memoryview]) -> str:
+        """The digest of what the data makes; empty where that is not what the member states."""
         _, begin, error = inflater(self._size)
         sha256 = hashlib.sha256()
-        data = stream.pass_over(member.compressed)
+        self._made.append(path)
+        descriptor = os.open(path, NEW_FILE, 0o666)
         try:
             for piece in inflated(member, data, begin, error):
                 write_all(descriptor, piece)
                 sha256.update(piece)
         except BadArchive:
-            pass
-        else:
-            self.ahead.append(
-                Ahead(
-                    offset=member.offset,
-                    span=member.span,
-                    raw_name=member.raw_name.hex(),
-                    method=member.method,
-                    compressed=member.compressed,
-                    size=member.size,
-                    path=path,
-                    sha256=sha256.hexdigest(),
-                )
-            )
+            os.ftruncate(descriptor, 0)
+            return ""
         finally:
             os.close(descriptor)
-        for _ in data:
-            pass
+        return sha256.hexdigest()
 
 
 class _Stream:

@@ -72,8 +72,9 @@ def unpack(
 
     ``filename`` is the wheel's own name where the archive lies under another. ``fold_case``
     refuses names that differ in case only; by default where the system's file systems usually
-    take them for one. ``threads`` may write large files side by side. May be called from several
-    threads and processes at once.
+    take them for one. ``threads`` may write large files side by side. ``ahead`` are the
+    holes in the archive; what was made of them is moved. May be called from several threads and
+    processes at once.
 
     :raises WheelError: the wheel must not be installed; ``problems`` holds every finding.
     :raises OSError: the folder cannot be written.
@@ -83,6 +84,7 @@ def unpack(
         fold_case = sys.platform in ("win32", "darwin")
     try:
         with Archive(archive) as opened:
+            _check_holes(opened, ahead)
             layout = _examine(opened, filename, fold_case=fold_case)
             rows, problems = parse_wheel_record(opened.read(layout.record))
             if problems:
@@ -126,6 +128,19 @@ def _refused(filename: str, problems: Iterable[str]) -> WheelError:
 
 # --------------------------------------------------------------------------------------------
 # Before anything is written
+
+
+def _check_holes(archive: Archive, ahead: Sequence[Ahead]) -> None:
+    """Nothing is read where bytes are gone: all that is not there any more are members' data,
+    and each of these was inflated as the directory says.
+    """
+    if ahead:
+        members = {member.offset: member for member in archive.members}
+        for hole in ahead:
+            member = members.get(hole.offset)
+            if member is None or not hole.is_of(member):
+                name = bytes.fromhex(hole.raw_name).decode("utf-8", "replace")
+                raise BadArchive(f"{name} is not what stands in front of its data")
 
 
 @frozen
@@ -340,8 +355,9 @@ class _Unpacking:
             raise BadArchive(f"{member.name} is gone") from None
         descriptor = os.open(path, _TO_READ)
         try:
-            found = _Found(bytes.fromhex(ahead.sha256), None, 0)
-            if listed is None or listed.algorithm != "sha256":
+            if listed is not None and listed.digest and listed.algorithm == "sha256":
+                found = _Found(bytes.fromhex(ahead.sha256), None, 0)
+            else:
                 found = _tally(_read(descriptor), listed)
             self._entries.append(_row(member, spelled(found.sha256), descriptor))
         finally:

@@ -74,7 +74,7 @@ class Fetched:
 class _Archive:
     """An archive on the disk, checked; ``passing`` if it is to be deleted when it is unpacked.
 
-    What of it was inflated while it arrived is ``ahead``.
+    ``ahead`` are the holes in it, where members were inflated while it arrived.
     """
 
     path: Path
