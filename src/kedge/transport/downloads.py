@@ -2,7 +2,7 @@
 
 The bytes go to a file of their own beside the destination, which takes its name only when they
 are complete and match; whatever happens before leaves the destination as it was. Memory is
-bounded by one chunk. Knows nothing of what is in the file.
+bounded by one chunk, and what a receiver keeps. Knows nothing of what is in the file.
 """
 
 from __future__ import annotations
