@@ -486,7 +486,8 @@ def _following(pin: Pin, destination: Path) -> Arriving | None:
     size = _file(pin).size or 0
     if size < WORTH_FOLLOWING or not _lasts(pin, verified=False):
         return None
-    return Arriving(destination, size)
+    # Of a long name only the beginning: file systems allow 255 bytes.
+    return Arriving(destination.with_name(f"{destination.name[:200]}.member"), size)
 
 
 def _confirm(pin: Pin, fetched: Fetched, catalog: Catalog) -> None:
