@@ -47,7 +47,7 @@ _NEWEST_VERSION = 63
 
 # An archive may grow to this many times its size, and in any case to so many bytes. The largest
 # ratio among the wheels that people install is some 20.
-_MAX_RATIO = 200
+_MAX_RATIO, _MAX_RATIO_UNCHECKED = 200, 30
 _ALWAYS_ALLOWED = 1 << 30
 
 # Bare deflate, without zlib's header.
@@ -334,9 +334,10 @@ def _of_its_size(
     _check_size(member, total)
 
 
-def growth_limit(size: int) -> int:
-    """How many bytes all members of an archive of so many bytes may make."""
-    return max(_ALWAYS_ALLOWED, _MAX_RATIO * size)
+def growth_limit(size: int, *, checked: bool = True) -> int:
+    """How many bytes all members of an archive of so many bytes may make; fewer where nobody has
+    ``checked`` yet that it is the archive that was wanted."""
+    return max(_ALWAYS_ALLOWED, size * (_MAX_RATIO if checked else _MAX_RATIO_UNCHECKED))
 
 
 def batches(members: Iterable[Member]) -> Iterator[list[Member]]:

@@ -77,6 +77,7 @@ class Arriving:
         self._file: BinaryIO
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._in_vain = False
 
     def begin(self, file: BinaryIO, /) -> None:
         """The archive's file, which is empty."""
@@ -94,7 +95,7 @@ class Arriving:
 
     def finish(self) -> None:
         """Wait until all of it is written; :class:`OSError` where it could not be."""
-        self.close()
+        self._end()
         if self._error is not None:
             raise self._error
 
@@ -108,7 +109,12 @@ class Arriving:
         self._file.truncate()
 
     def close(self) -> None:
-        """No more bytes come."""
+        """No more bytes come; without :meth:`finish`, all was in vain."""
+        self._in_vain = True
+        self._end()
+        self._in_vain = False
+
+    def _end(self) -> None:
         if self._thread is not None:
             self._pieces.put(None)
             self._thread.join()
@@ -131,7 +137,7 @@ class Arriving:
             stream.ignore_rest()
 
     def _follow(self, stream: _Stream) -> None:
-        left = growth_limit(self._size)
+        left = growth_limit(self._size, checked=False)
         while (member := read_head(stream.take, stream.position)) is not None:
             left -= member.size
             if left < 0:
@@ -169,6 +175,8 @@ class Arriving:
         descriptor = os.open(path, NEW_FILE, 0o666)
         try:
             for piece in inflated(member, data, begin, error):
+                if self._in_vain:
+                    return ""
                 write_all(descriptor, piece)
                 sha256.update(piece)
         except BadArchive:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kedge.cache import UnpackedWheel, WheelStore
+from kedge.cache.atomic import write_all
 from kedge.errors import CacheError, WheelError
 from kedge.install import processes
 from kedge.install.processes import Process
@@ -140,7 +141,7 @@ def _ask(process: Process, job: dict[str, object]) -> dict[str, Any] | None:
     if process.stdin is None or process.stdout is None:
         raise AssertionError("both are pipes")
     try:
-        process.stdin.write(json.dumps(job).encode() + b"\n")
+        write_all(process.stdin.fileno(), json.dumps(job).encode() + b"\n")
         line = _line(process.stdout)
         outcome: dict[str, Any] | None = json.loads(line) if line.endswith(b"\n") else None
     except (OSError, ValueError):  # it is gone, or the pipe was closed at the end of the run

@@ -408,6 +408,7 @@ class Wheels:
         except BaseException as exc:
             if archive.ahead and isinstance(exc, WheelError):
                 # What is wrong with it, if anything, the whole archive tells.
+                self._reporter.detail(f"Fetching {filename} again, to unpack it as a whole")
                 job.whole = True
                 self._downloads.put(0, partial(self._bring, job))
             else:
