@@ -18,6 +18,8 @@ from support.inflaters import INFLATERS
 
 TEXT = b"".join(b"%d bottles of beer on the wall\n" % number for number in range(3000))
 
+MUCH = bytes(5 << 19)  # more than comes out at once
+
 
 def _deflated(data: bytes) -> bytes:
     packer = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -65,6 +67,7 @@ def _outcomes(folder: Path, stream: bytes, size: int) -> dict[tuple[str, object]
         pytest.param(_deflated(TEXT), len(TEXT), TEXT, id="sound"),
         pytest.param(_deflated(b""), 0, b"", id="empty"),
         pytest.param(_deflated(TEXT) + b"more", len(TEXT), TEXT, id="bytes behind the end"),
+        pytest.param(_deflated(MUCH) + b"x", len(MUCH), MUCH, id="bytes behind the end of much"),
         pytest.param(_deflated(TEXT)[:-20], len(TEXT), None, id="cut short"),
         pytest.param(_deflated(TEXT)[:-1], len(TEXT), None, id="without its last byte"),
         pytest.param(b"", 0, None, id="no data"),

@@ -309,7 +309,7 @@ def _inflated(
 ) -> Iterator[bytes]:
     for piece in pieces:
         data = piece
-        while data:
+        while data and not inflate.eof:  # behind its end the tail stays what it is
             try:
                 yield inflate.decompress(data, _OUTPUT)
             except error as exc:
