@@ -213,7 +213,7 @@ def test_it_is_inflated_while_it_arrives_and_stored_once(
         return answer(request)
 
     def made(folder: Path) -> list[Path]:
-        return [*folder.glob(f"*{BIG.filename}-0")]
+        return [*folder.glob(f"*{BIG.filename}.member-0")]
 
     faults.handler = look
     faults.next(PATH, cut(3 << 20), cut(1 << 20))
