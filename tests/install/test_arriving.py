@@ -214,6 +214,11 @@ def _pack(
             info.external_attr = (0o100755 if path.endswith("/run") else 0o100644) << 16
             with archive.open(info, "w", force_zip64=path in zip64) as stream:
                 stream.write(contents)
+            if path in zip64:  # up to 3.11.3 Python states the sizes twice
+                end = buffer.tell()
+                buffer.seek(info.header_offset + 18)
+                buffer.write(b"\xff" * 8)
+                buffer.seek(end)
     return buffer.getvalue() if isinstance(buffer, io.BytesIO) else b""
 
 
