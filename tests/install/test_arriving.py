@@ -28,7 +28,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kedge.cache import Manifest, ManifestEntry, WheelStore
-from kedge.cache.atomic import Scratch
+from kedge.cache.atomic import Scratch, write_all
 from kedge.errors import KedgeError, WheelError
 from kedge.install import processes
 from kedge.install.arriving import Ahead, Arriving
@@ -764,6 +764,16 @@ def test_an_archive_that_grows_out_of_proportion(
     assert _unpacked(arrived.archive, tree, artifact.filename, arrived.ahead) == expected
 
 
+def test_less_is_allowed_before_the_digest_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedge.install.archive._ALWAYS_ALLOWED", 1)
+    artifact = wheel("demo", files={BIG: _chance.randbytes(100_000) + bytes(5 << 20)})
+    assert 30 < (5 << 20) / len(artifact.data) < 200
+    arrived = _same_outcome(artifact, _plain(artifact, tmp_path), tmp_path / "arrived")
+    assert arrived.ahead == []
+
+
 @EITHER_WAY
 def test_a_lie_about_the_size_takes_no_more_room(tmp_path: Path) -> None:
     stated: dict[str, int | str] = {"size": SIZE}
@@ -846,6 +856,28 @@ def test_a_download_that_is_given_up(tmp_path: Path) -> None:
         (tmp_path / "archive-0").unlink()
         arriving.discard()
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+def test_nothing_more_is_made_of_a_download_that_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is there, and the first megabyte of what it makes about to be written."""
+    arriving = Arriving(tmp_path / "archive", len(ONE_LARGE.data))
+    begun = threading.Event()
+
+    def write(descriptor: int, data: bytes | memoryview) -> None:
+        begun.set()
+        while not arriving._in_vain:
+            time.sleep(0.001)
+        write_all(descriptor, data)
+
+    monkeypatch.setattr("kedge.install.arriving.write_all", write)
+    with _file(tmp_path / "archive") as file:
+        arriving.begin(file)
+        arriving.write(ONE_LARGE.data)
+        assert begun.wait(60)
+        arriving.close()
+    assert 0 < (tmp_path / "archive-0").stat().st_size < len(LARGE)
 
 
 def test_a_download_of_nothing(tmp_path: Path) -> None:
