@@ -53,6 +53,16 @@ def test_it_is_told_when_it_is_wanted() -> None:
     ]
 
 
+def test_what_has_begun_again_is_told_as_under_way() -> None:
+    recorder = Recorder()
+    withheld = Withheld(recorder)
+    _download(withheld, to=10)
+    withheld.download_finished("a.whl")
+    withheld.download_started("a.whl", 10)
+    withheld.release()
+    assert recorder.told == [("started", "a.whl", 10), ("advanced", "a.whl", 0)]
+
+
 def test_what_has_ended_is_told_as_well() -> None:
     recorder = Recorder()
     withheld = Withheld(recorder)

@@ -7,8 +7,8 @@ each byte once.
 
 Nothing that is made here counts before the archive's digest was checked: the caller asks for it
 then, and :mod:`kedge.install.unpack` holds each file to what the directory and RECORD say of it.
-Until then it is rubbish in a folder that goes with the run, of no more bytes than an archive of
-that size may grow to. No name of the archive becomes a path here.
+Until then it is rubbish in a folder that goes with the run, of no more bytes than an archive that
+nobody has checked may grow to. No name of the archive becomes a path here.
 
 Where the head of a member does not say all (sizes that come after the data, or need 64 bits), and
 from there on, the archive is stored as it is.

@@ -43,7 +43,7 @@ class Withheld(TransportReporter):
     def download_started(self, name: str, size: int | None) -> None:
         with self._lock:
             self._begun = name, size
-            self._finished = False
+            self._done, self._finished = 0, False
             if self._released:
                 self._reporter.download_started(name, size)
 
