@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from kedge.cache import open_cache
 from support.indexes import SimpleIndex
 from support.pki import Authority
-from support.processes import children, is_gone, listed
+from support.processes import children, is_gone, listed, wait_until
 from support.servers import Server
 from support.venvs import Kedge, Venv
 from support.wheels import wheel
@@ -51,14 +50,14 @@ def test_ended_while_unpacking(
     before = target.snapshot()
     process = kedge.start("install", "one", "two")
     # A wheel that is there before the other is asked for is unpacked without processes.
-    _wait_until(lambda: any(cache.glob("tmp/*/tree/*/0.bin")) and children(process.pid))
+    wait_until(lambda: any(cache.glob("tmp/*/tree/*/0.bin")) and children(process.pid))
     workers = children(process.pid)
     process.send_signal(sent)
     _, said = process.communicate(timeout=30)
     assert process.returncode == (-sent if sent == signal.SIGKILL else 1)
     assert "Traceback" not in said
     assert workers
-    _wait_until(lambda: all(map(is_gone, workers)))
+    wait_until(lambda: all(map(is_gone, workers)))
     assert target.snapshot() == before
     left = [path.name for path in (cache / "tmp").rglob("*") if path.is_file()]
     # Nobody was left to remove what had arrived, or was about to; that is cleaned later.
@@ -69,10 +68,3 @@ def test_ended_while_unpacking(
     if sent == signal.SIGKILL:
         kedge("install", "one", "two").succeeded()
         assert target.versions() == {"one": "1.0", "two": "1.0"}
-
-
-def _wait_until(happens: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.002)

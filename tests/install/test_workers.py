@@ -9,9 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +25,7 @@ from kedge.install.processes import _path
 from kedge.install.unpack import unpack_into
 from kedge.install.workers import Workers
 from support import wheels
-from support.processes import is_gone
+from support.processes import is_gone, wait_until
 from support.wheels import Artifact, wheel
 
 SMALL = wheel("demo", files={"demo/data.txt": "some text\n" * 100})
@@ -70,13 +68,6 @@ def _run(workers: Workers, store: WheelStore, artifact: Artifact, folder: Path) 
 
 def _pids(workers: Workers) -> list[int]:
     return [process.pid for process in workers._all]
-
-
-def _wait_until(happens: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not happens():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.002)
 
 
 def test_a_process_makes_the_same_entry(
@@ -144,7 +135,7 @@ def test_processes_that_rest_end_and_others_are_begun_when_there_is_more(
         _run(workers, store, SMALL, tmp_path)
         (first,) = _pids(workers)
         workers.rest()
-        _wait_until(lambda: is_gone(first))
+        wait_until(lambda: is_gone(first))
         workers.begin()
         store.forget(_sha256(SMALL))
         assert _run(workers, store, SMALL, tmp_path)
@@ -163,7 +154,7 @@ def test_a_process_at_work_does_not_rest(
             target=lambda: done.append(_run(workers, store, artifact, tmp_path))
         )
         thread.start()
-        _wait_until(lambda: not workers._idle)
+        wait_until(lambda: not workers._idle)
         workers.rest()
         thread.join()
     assert done == [store.get(_sha256(artifact))]
@@ -331,10 +322,10 @@ workers.unpack(store, {_sha256(large())!r}, Path({str(archive)!r}), filename={ar
         parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        _wait_until(lambda: _is_begun(tmp_path))
+        wait_until(lambda: _is_begun(tmp_path))
         parent.kill()
         parent.communicate()
-        _wait_until(lambda: is_gone(pid))
+        wait_until(lambda: is_gone(pid))
         assert list((tmp_path / "scratch").iterdir()) == []
         assert not store.has(_sha256(large()))
 
@@ -353,7 +344,7 @@ def _in_a_thread(
 
     thread = threading.Thread(target=work)
     thread.start()
-    _wait_until(lambda: _is_begun(folder))
+    wait_until(lambda: _is_begun(folder))
     return thread, outcome
 
 

@@ -12,7 +12,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,11 +21,12 @@ import pytest
 
 from kedge.cache import open_cache
 from kedge.errors import WheelError
-from kedge.install import arriving
 from kedge.install.unpack import unpack
+from kedge.pipeline import fetch
 from support import wheels
 from support.indexes import SimpleIndex, files_fetched
 from support.pki import Authority
+from support.processes import wait_until
 from support.servers import Faults, Request, Response, Server, body, cut
 from support.venvs import Kedge, Venv
 from support.wheels import Artifact, wheel
@@ -177,18 +177,11 @@ def server(faults: Faults, private_ca: Authority) -> Iterator[Server]:
 @pytest.fixture
 def all_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wheels of any size are."""
-    monkeypatch.setattr(arriving, "WORTH_FOLLOWING", 1)
+    monkeypatch.setattr(fetch, "WORTH_FOLLOWING", 1)
 
 
 def left_of_run(cache: Path) -> list[str]:
     return [path.name for path in (cache / "tmp").rglob("*")]
-
-
-def wait_until(happens: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.005)
 
 
 @pytest.mark.usefixtures("all_followed")
@@ -313,7 +306,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
 ) -> None:  # fmt: skip
     """A wheel of a size that is followed without being asked to."""
     artifact = stored(wheel("big", files={"big/lib.so": BYTES * 14}))
-    assert len(artifact.data) > arriving.WORTH_FOLLOWING
+    assert len(artifact.data) > fetch.WORTH_FOLLOWING
     index = Faults(SimpleIndex([artifact]))
     index.always(PATH, lambda response: replace(response, throttle=100_000))
     kedge = Kedge(clean_environ, python=venv).having("--cert", bundle, "--cache-dir", cache)

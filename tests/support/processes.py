@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,14 @@ def is_gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return _fields(pid)[:1] == ["Z"]
+
+
+def wait_until(happens: Callable[[], object]) -> None:
+    """Look again and again; a minute is more than anything takes."""
+    end = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.002)
 
 
 def _fields(pid: int) -> list[str]:

@@ -29,9 +29,6 @@ from kedge.cache.atomic import NEW_FILE, write_all
 from kedge.inflate import inflater
 from kedge.install.archive import BadArchive, Member, growth_limit, inflated, read_head
 
-#: Smaller archives are unpacked soon enough when they are there, by processes that are idle.
-WORTH_FOLLOWING = 64 << 20
-
 #: Pieces of the archive that have arrived and wait, at most; each is as large as the download's.
 _WAITING = 4
 
@@ -251,5 +248,4 @@ class _Stream:
         """Write what was kept of the piece."""
         view = memoryview(self._piece)[self._stored : self._at]
         self._stored = self._at
-        while view:
-            view = view[self._file.write(view) :]
+        write_all(self._file.fileno(), view)

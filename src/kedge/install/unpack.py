@@ -84,12 +84,12 @@ def unpack(
         fold_case = sys.platform in ("win32", "darwin")
     try:
         with Archive(archive) as opened:
-            _check_holes(opened, ahead)
+            matched = _matched(opened, ahead)
             layout = _examine(opened, filename, fold_case=fold_case)
             rows, problems = parse_wheel_record(opened.read(layout.record))
             if problems:
                 raise _refused(filename, problems)
-            return _Unpacking(opened, layout, rows, destination, filename, ahead).run(threads)
+            return _Unpacking(opened, layout, rows, destination, filename, matched).run(threads)
     except BadArchive as exc:
         raise _refused(filename, [str(exc)]) from exc
 
@@ -130,17 +130,21 @@ def _refused(filename: str, problems: Iterable[str]) -> WheelError:
 # Before anything is written
 
 
-def _check_holes(archive: Archive, ahead: Sequence[Ahead]) -> None:
-    """Nothing is read where bytes are gone: all that is not there any more are members' data,
-    and each of these was inflated as the directory says.
+def _matched(archive: Archive, ahead: Sequence[Ahead]) -> dict[Member, Ahead]:
+    """The members that the holes are. Nothing is read where bytes are gone: all that is not there
+    any more are members' data, and each of these was inflated as the directory says.
     """
-    if ahead:
-        members = {member.offset: member for member in archive.members}
-        for hole in ahead:
-            member = members.get(hole.offset)
-            if member is None or not hole.is_of(member):
-                name = bytes.fromhex(hole.raw_name).decode("utf-8", "replace")
-                raise BadArchive(f"{name} is not what stands in front of its data")
+    if not ahead:
+        return {}
+    members = {member.offset: member for member in archive.members}
+    found: dict[Member, Ahead] = {}
+    for hole in ahead:
+        member = members.get(hole.offset)
+        if member is None or not hole.is_of(member):
+            name = bytes.fromhex(hole.raw_name).decode("utf-8", "replace")
+            raise BadArchive(f"{name} is not what stands in front of its data")
+        found[member] = hole
+    return found
 
 
 @frozen
@@ -237,14 +241,14 @@ class _Unpacking:
         rows: dict[str, Listed],
         destination: Path,
         filename: str,
-        ahead: Sequence[Ahead],
+        ahead: dict[Member, Ahead],
     ) -> None:
         self._archive = archive
         self._layout = layout
         self._rows = rows
         self._destination = os.fspath(destination)
         self._filename = filename
-        self._ahead = {each.offset: each for each in ahead}
+        self._ahead = ahead
         self._problems: list[str] = []
         self._entries: list[Row] = []
         # Files that are looked into afterwards, by their name in the .dist-info folder.
@@ -334,28 +338,12 @@ class _Unpacking:
         if name in self._to_look_at:
             self._looked_at[name.rpartition("/")[2]] = b"".join(self._archive.chunks(member))
         listed = self._rows.get(name)
-        ahead = self._ahead.get(member.offset)
-        if ahead is not None and ahead.is_of(member):
-            return self._take_over(ahead, member, listed)
-        descriptor = self._created(member)
+        ahead = self._ahead.get(member)
+        descriptor = self._created(member) if ahead is None else self._moved(ahead, member)
         try:
-            found = _tally(_written(self._archive.chunks(member), descriptor), listed)
-            self._entries.append(_row(member, spelled(found.sha256), descriptor))
-        finally:
-            os.close(descriptor)
-        return list(self._findings(member, listed, found))
-
-    def _take_over(self, ahead: Ahead, member: Member, listed: Listed | None) -> list[str]:
-        """What is inflated already goes to its place."""
-        os.close(self._created(member))  # which nothing else may have
-        path = f"{self._destination}/{member.name}"
-        try:
-            os.replace(ahead.path, path)
-        except FileNotFoundError:
-            raise BadArchive(f"{member.name} is gone") from None
-        descriptor = os.open(path, _TO_READ)
-        try:
-            if listed is not None and listed.digest and listed.algorithm == "sha256":
+            if ahead is None:
+                found = _tally(_written(self._archive.chunks(member), descriptor), listed)
+            elif listed is not None and listed.digest and listed.algorithm == "sha256":
                 found = _Found(bytes.fromhex(ahead.sha256), None, 0)
             else:
                 found = _tally(_read(descriptor), listed)
@@ -367,6 +355,16 @@ class _Unpacking:
     def _created(self, member: Member) -> int:
         path = f"{self._destination}/{member.name}"
         return os.open(path, NEW_FILE, 0o777 if member.is_executable else 0o666)
+
+    def _moved(self, ahead: Ahead, member: Member) -> int:
+        """What is inflated already, at its place; opened to be read."""
+        os.close(self._created(member))  # which nothing else may have
+        path = f"{self._destination}/{member.name}"
+        try:
+            os.replace(ahead.path, path)
+        except FileNotFoundError:
+            raise BadArchive(f"{member.name} is gone") from None
+        return os.open(path, _TO_READ)
 
     def _findings(self, member: Member, listed: Listed | None, found: _Found) -> Iterator[str]:
         folder, _, name = member.name.rpartition("/")

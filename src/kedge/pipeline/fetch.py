@@ -54,6 +54,9 @@ _ROOM = 256 << 20
 _PROCESSES = min(8, processors())
 _WORTH_A_PROCESS = 4 << 20
 
+#: Smaller archives are unpacked soon enough when they are there, by processes that are idle.
+WORTH_FOLLOWING = 64 << 20
+
 #: Bytes of archives that come with one project that is asked for, by a cautious guess.
 _GUESSED = 1 << 20
 
@@ -482,11 +485,11 @@ def _lasts(pin: Pin, *, verified: bool) -> bool:
 
 def _following(pin: Pin, destination: Path) -> Arriving | None:
     """What unpacks a large wheel while it arrives, if its digest is known by then."""
-    from kedge.install.arriving import WORTH_FOLLOWING, Arriving
-
     size = _file(pin).size or 0
     if size < WORTH_FOLLOWING or not _lasts(pin, verified=False):
         return None
+    from kedge.install.arriving import Arriving  # most runs have no use for it
+
     # Of a long name only the beginning: file systems allow 255 bytes.
     return Arriving(destination.with_name(f"{destination.name[:200]}.member"), size)
 
