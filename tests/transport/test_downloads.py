@@ -13,6 +13,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -133,6 +134,27 @@ class TestWhole:
             tracemalloc.stop()
         assert target.stat().st_size == len(big)
         assert peak < 4_000_000
+
+    @pytest.mark.parametrize(
+        ("soon", "large", "steps"),
+        [
+            (1e9, 1, [100_000, *[300_000] * 3]),
+            (0.0, 1, [100_000] * 10),
+            (1e9, 1 << 30, [100_000] * 10),
+        ],
+        ids=["fast", "slow", "not large"],
+    )
+    def test_the_pieces_of_a_large_file_grow_while_it_comes_fast(
+        self, session: Session, server: Server, target: Path, told: Told,
+        monkeypatch: pytest.MonkeyPatch, soon: float, large: int, steps: list[int],
+    ) -> None:  # fmt: skip
+        sizes = {"CHUNK": 100_000, "_LARGE_CHUNK": 300_000, "_LARGE": large, "_SOON": soon}
+        for name, size in sizes.items():
+            monkeypatch.setattr(downloads, name, size)
+        session.download(f"{server.url}/x.whl", target, hashes=GOOD, size=len(FILE))
+        done = [size or 0 for what, _, size in told.events if what == "advanced"]
+        assert [after - before for before, after in pairwise([0, *done])] == steps
+        assert target.read_bytes() == FILE
 
     def test_unverified_is_said(
         self, opened: Opener, target: Path, stranger_leaf: Certificate, faults: Faults
