@@ -88,7 +88,8 @@ class TerminalSession:
         while self._process.poll() is None:
             assert time.monotonic() < end, f"still running:\n{self.screen}"
             self._more(0.2)
-        while self._more(0.1):
+        # To the end of it, which does not come where the other end is kept open (see below).
+        while self._more(0.5 if sys.platform == "darwin" else 10):
             pass
         return Outcome(self._words, self._process.returncode, "", self.screen)
 

@@ -7,9 +7,11 @@ without.
 
 from __future__ import annotations
 
+import _thread
 import gc
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def program(*, launched_as_module: bool = False) -> int:
     except KeyboardInterrupt:  # while modules were imported; of what comes after, run() tells
         print("error: Interrupted.", file=sys.stderr)  # noqa: T201 - there is no console yet
         code = 1
+    _end_at_once_on_signals()
     # What is left goes with the process: a last collection costs time, and CPython 3.12.1 crashes
     # in it after keyring was imported.
     gc.freeze()
@@ -74,17 +77,57 @@ def main(
     return run(argv, environ=environ, launched_as_module=launched_as_module)
 
 
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
 def end_tidily_on_signals() -> None:
-    """Being told to end is like Ctrl-C: what was begun is undone, temporary folders go."""
+    """Being told to end is like Ctrl-C: what was begun is undone, temporary folders go.
+
+    None is lost. What a signal raises while Python removes an object, and nearly every import has
+    a callback there, is printed and forgotten: such a one is sent once more.
+    """
     import signal
 
-    def interrupt(*_: object) -> None:
+    heard = signal.SIGINT
+    main_thread = _thread.get_ident()
+
+    def interrupt(number: int, _: object) -> None:
+        nonlocal heard
+        heard = signal.Signals(number)
         raise KeyboardInterrupt
 
-    for name in ("SIGTERM", "SIGHUP"):
+    def send_again() -> None:
+        time.sleep(0.01)  # until then the object has gone; if not, it is forgotten and sent again
+        if sys.platform == "win32":
+            _thread.interrupt_main(heard)
+        else:
+            signal.pthread_kill(main_thread, heard)  # ends a wait, too
+
+    def look(forgotten: sys.UnraisableHookArgs) -> None:
+        if issubclass(forgotten.exc_type, KeyboardInterrupt):
+            _thread.start_new_thread(send_again, ())
+        else:
+            sys.__unraisablehook__(forgotten)
+
+    for name in _SIGNALS:
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+        if number is not None and signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):
             signal.signal(number, interrupt)
+    sys.unraisablehook = look
+
+
+def _end_at_once_on_signals() -> None:
+    """All is done and said: a signal has nothing left to undo, and no traceback to show."""
+    signal = sys.modules.get("signal")
+    if signal is None:
+        return
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def version_line() -> str:

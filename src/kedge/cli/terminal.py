@@ -59,7 +59,7 @@ class TerminalPrompt:
     def close(self) -> None:
         """Give up a question that waits on another thread, and leave the terminal as it was."""
         self._closed.set()
-        if self._lock.acquire(timeout=5 * _PATIENCE):
+        if self._lock.acquire(timeout=25 * _PATIENCE):  # on a busy machine, too
             self._lock.release()
 
 
