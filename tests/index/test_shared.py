@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -57,6 +58,37 @@ def test_an_interrupted_computation_says_nothing_about_the_key() -> None:
     with pytest.raises(KeyboardInterrupt):
         once.get("key", interrupted)
     assert once.get("key", lambda: 3) == 3
+
+
+def test_an_interruption_is_of_one_thread_alone() -> None:
+    """One that nobody catches is printed by the thread, with a traceback."""
+    once: Once[str, int] = Once()
+    begun, gate = threading.Event(), threading.Event()
+    caught: list[BaseException] = []
+
+    def interrupted() -> int:
+        begun.set()
+        gate.wait()
+        raise KeyboardInterrupt
+
+    def take(compute: Callable[[], int]) -> None:
+        try:
+            once.get("key", compute)
+        except BaseException as error:
+            caught.append(error)
+
+    first = threading.Thread(target=take, args=(interrupted,))
+    first.start()
+    begun.wait()
+    others = [threading.Thread(target=take, args=(lambda: 1,)) for _ in range(2)]
+    for other in others:
+        other.start()
+    gate.set()
+    for each in (first, *others):
+        each.join()
+    assert [type(error) for error in caught if not isinstance(error, Exception)] == [
+        KeyboardInterrupt
+    ]
 
 
 def test_ahead_does_not_wait_for_whoever_is_at_it() -> None:

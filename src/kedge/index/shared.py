@@ -22,6 +22,7 @@ class Once(Generic[Key, Value]):
     """Each key's value, computed by whoever asks first; everybody else waits for that.
 
     An error is a value, too: it is raised for everyone who asks (transport has retried already).
+    Whoever waits for a thread that was interrupted gets a ``CancelledError``.
     """
 
     def __init__(self) -> None:
@@ -59,13 +60,13 @@ class Once(Generic[Key, Value]):
     def _fill(self, key: Key, future: Future[Value], compute: Callable[[], Value]) -> None:
         try:
             future.set_result(compute())
-        except BaseException as exc:
-            if not isinstance(exc, Exception):  # Ctrl-C says nothing about the key
-                with self._lock:
-                    self._futures.pop(key, None)
+        except Exception as exc:
             future.set_exception(exc)
-            if not isinstance(exc, Exception):
-                raise
+        except BaseException:  # Ctrl-C says nothing about the key, and is this thread's alone
+            with self._lock:
+                self._futures.pop(key, None)
+            future.cancel()
+            raise
 
 
 class Workers:
