@@ -19,9 +19,11 @@ _guard = Guard()
 
 def pytest_configure() -> None:
     _guard.install()
-    # A shell has its background jobs ignore it, and whatever the tests start would do so too.
+    # A shell has its background jobs ignore one, and whatever the tests start would do so too.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -40,8 +40,17 @@ end_tidily_on_signals()
 """
 
 
+#: Whoever started the tests may have some ignored (``nohup``): not so here.
+HEARD = f"""
+import signal
+for number in {[int(each) for each in SENT]}:
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
+
 def run(code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-c", code, *words]
+    line = [sys.executable, "-c", HEARD + code, *words]
     return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
 
 
