@@ -19,7 +19,6 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from support.wheels import Artifact, core_metadata
+from support.wheels import Artifact, core_metadata, tar_gz
 
 _BACKEND = """\
 import base64, csv, hashlib, io, json, os, zipfile
@@ -140,15 +139,10 @@ def write_project(folder: Path, files: Mapping[str, str]) -> Path:
 def as_sdist(name: str, version: str, files: Mapping[str, str]) -> Artifact:
     """The files as a source distribution."""
     stem = f"{name.replace('-', '_')}-{version}"
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for path, text in files.items():
-            member = tarfile.TarInfo(f"{stem}/{path}")
-            member.size = len(text.encode())
-            member.mtime = 1_600_000_000
-            archive.addfile(member, io.BytesIO(text.encode()))
+    members = {f"{stem}/{path}": text.encode() for path, text in files.items()}
+    data = tar_gz(members, mtime=1_600_000_000)
     metadata = files["PKG-INFO"].encode() if "PKG-INFO" in files else core_metadata(name, version)
-    return Artifact(name, version, f"{stem}.tar.gz", buffer.getvalue(), metadata)
+    return Artifact(name, version, f"{stem}.tar.gz", data, metadata)
 
 
 @functools.cache

@@ -14,12 +14,14 @@ from its descriptor 4.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,7 +30,7 @@ from typing import Any
 class Browser:
     """One page in a browser of its own, which ends with it."""
 
-    def __init__(self, program: str, *, limit: float = 60) -> None:
+    def __init__(self, program: str, *, limit: float = 150) -> None:
         self._limit = limit
         self._number = 0
         self._waiting = b""
@@ -53,9 +55,7 @@ class Browser:
         environ = {**os.environ, "HOME": self._home.name}
         quiet = os.open(os.devnull, os.O_RDWR)
         # The descriptors move out of the way first: 3 and 4 may be among them.
-        moved = [fd + 100 for fd in (theirs, answers)]
-        os.dup2(theirs, moved[0])
-        os.dup2(answers, moved[1])
+        moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 5) for fd in (theirs, answers)]
         actions = [
             (os.POSIX_SPAWN_DUP2, quiet, 1),
             (os.POSIX_SPAWN_DUP2, quiet, 2),
@@ -65,12 +65,13 @@ class Browser:
         self._pid = os.posix_spawn(program, words, environ, file_actions=actions, setpgroup=0)
         for each in (theirs, answers, quiet, *moved):
             os.close(each)
-        targets = self._send("Target.getTargets")["targetInfos"]
-        page = next(each["targetId"] for each in targets if each["type"] == "page")
+        # A page of our own: the first one may not be there yet.
+        page = self._send("Target.createTarget", url="about:blank")["targetId"]
         attached = self._send("Target.attachToTarget", targetId=page, flatten=True)
         self._session: str | None = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._send(f"{domain}.enable")
+        self._send("Page.setLifecycleEventsEnabled", enabled=True)
 
     _session: str | None = None
 
@@ -89,10 +90,11 @@ class Browser:
     def open(self, url: str) -> list[str]:
         """Load a page; the URLs of everything that it asked for, its own first."""
         self._events.clear()
-        self._send("Page.navigate", url=url)
-        self._until("Page.loadEventFired")
-        time.sleep(0.2)  # what a script would start, starts then
-        self.evaluate("1")
+        loader = self._send("Page.navigate", url=url)["loaderId"]
+        # Of this page, and no other's: that of the one before may still be under way. What a script
+        # would start has started when nothing has been asked for half a second.
+        for name in ("load", "networkIdle"):
+            self._until(_reached(loader, name))
         return [
             event["params"]["request"]["url"]
             for event in self._events
@@ -152,8 +154,8 @@ class Browser:
             if "method" in answer:
                 self._events.append(answer)
 
-    def _until(self, method: str) -> None:
-        while all(event["method"] != method for event in self._events):
+    def _until(self, seen: Callable[[dict[str, Any]], bool]) -> None:
+        while not any(map(seen, self._events)):
             answer = self._next()
             if "method" in answer:
                 self._events.append(answer)
@@ -169,3 +171,14 @@ class Browser:
         line, _, self._waiting = self._waiting.partition(b"\0")
         found: dict[str, Any] = json.loads(line)
         return found
+
+
+def _reached(loader: str, name: str) -> Callable[[dict[str, Any]], bool]:
+    """Whether an event says that this page has come so far."""
+
+    def seen(event: dict[str, Any]) -> bool:
+        told: dict[str, Any] = event["params"]
+        is_it = event["method"] == "Page.lifecycleEvent"
+        return is_it and (told["loaderId"], told["name"]) == (loader, name)
+
+    return seen

@@ -6,7 +6,7 @@ import socket
 import ssl
 
 from support.pki import Certificate
-from support.servers import Server, not_found
+from support.servers import PATIENCE, Server, not_found
 
 #: X509_V_ERR_* of ``x509_vfy.h``, those that tests name.
 ACCEPTED = 0
@@ -45,7 +45,7 @@ def verify_code(
 def shake(context: ssl.SSLContext, host: str, port: int, *, name: str | None = None) -> None:
     """Connect, shake hands, hang up; raises what ``ssl`` raises."""
     with (
-        socket.create_connection((host, port), timeout=10) as connection,
+        socket.create_connection((host, port), timeout=PATIENCE) as connection,
         context.wrap_socket(connection, server_hostname=name or host),
     ):
         pass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import urllib.request
 import uuid
 from base64 import b64encode
@@ -14,10 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from support.indexes import normalized
 from support.pki import Certificate
-from support.proxies import free_port, program, run_to_end
+from support.ports import free_port
+from support.proxies import program, run_to_end
+from support.servers import PATIENCE
 from support.surroundings import tool
 from support.wheels import Artifact
 
@@ -34,9 +38,20 @@ class IndexServer:
         """Method, path and protocol of every request that nginx answered, without the bare
         ``HEAD /`` that a diagnosis may send.
         """
+        self._ask_in_clear()
         lines = self.access_log.read_text("utf-8").splitlines()
         asked = [line.split('"')[1] for line in lines]
         return [request for request in asked if request != "HEAD / HTTP/1.1"]
+
+    def _ask_in_clear(self) -> None:
+        """One more bare ``HEAD /``, which is refused: nginx writes a line after its answer, and
+        has written those of earlier answers before it gives another.
+        """
+        port = urlsplit(self.url).port or 443
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as one:
+            one.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            while one.recv(4096):
+                pass
 
 
 @dataclass(frozen=True)
@@ -200,7 +215,7 @@ def _ask(url: str, method: str, body: bytes, headers: Mapping[str, str] | None =
     named = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
     for name, value in named.items():
         request.add_header(name, value)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return bytes(answer.read())
 
 

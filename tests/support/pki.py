@@ -321,6 +321,16 @@ def garbled_pem(certificate: Certificate) -> bytes:
     return b"".join(lines)
 
 
+def misdated_der(certificate: Certificate) -> bytes:
+    """The certificate with a date that states another length: its outline is sound, not its inside.
+
+    The date is looked for as a whole: two bytes may stand in the serial number by chance.
+    """
+    date = certificate.certificate.not_valid_before_utc.strftime("%y%m%d%H%M%SZ").encode()
+    found = certificate.der.index(b"\x17\x0d" + date)
+    return certificate.der[: found + 1] + b"\x0c" + certificate.der[found + 2 :]
+
+
 def subject_hash(certificate: Certificate) -> str:
     """The name, without its number, that OpenSSL gives a file in a hashed folder.
 

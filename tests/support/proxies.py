@@ -29,7 +29,9 @@ from types import TracebackType
 from urllib.parse import quote, urlsplit
 
 from support.pki import Authority, Certificate, server_context
-from support.servers import basic_credentials
+from support.ports import free_port as free_port
+from support.ports import listen
+from support.servers import PATIENCE, basic_credentials
 from support.surroundings import cleared, tool
 
 _LIMIT = 65536
@@ -85,7 +87,7 @@ class Proxy:
             self._context.load_verify_locations(cadata=client_ca.pem.decode())
             self._context.verify_mode = ssl.CERT_OPTIONAL
         self._closing = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener, self._twin = listen("127.0.0.1")
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True, name="proxy")
         self._thread.start()
@@ -117,9 +119,10 @@ class Proxy:
 
     def close(self) -> None:
         self._closing.set()
-        socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-        self._thread.join(5)
-        self._listener.close()
+        socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE).close()
+        self._thread.join()
+        for each in (self._listener, *self._twin):
+            each.close()
 
     def __enter__(self) -> Proxy:
         return self
@@ -141,7 +144,7 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        client.settimeout(30)
+        client.settimeout(PATIENCE)
         try:
             if self._context is not None:
                 try:
@@ -176,7 +179,8 @@ class Proxy:
             return status == 407
         where = _destination(method, target)
         try:
-            server = socket.create_connection((self.names.get(where[0], where[0]), where[1]), 10)
+            address = (self.names.get(where[0], where[0]), where[1])
+            server = socket.create_connection(address, PATIENCE)
         except OSError:
             self.entries.append(Entry(method, target, headers, 502))
             _refuse(client, 502)
@@ -328,13 +332,6 @@ def mitmproxy(
 # Programs
 
 
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def program(
     command: Sequence[str],
@@ -342,10 +339,11 @@ def program(
     port: int,
     *,
     environ: Mapping[str, str] | None = None,
-    patience: float = 60,
+    patience: float = 150,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a server program until the block ends; enters it once the port answers.
 
+    The port is one of :func:`free_port`: until the program listens on it, nobody answers there.
     What it prints goes to ``log``, and into the error when it does not come up.
     """
     surroundings = cleared(environ) if environ is not None else None
@@ -364,7 +362,7 @@ def program(
             process.wait(10)
         if process.poll() is None:
             process.kill()
-            process.wait(10)
+            process.wait()
 
 
 def run_to_end(command: Sequence[str], log: Path) -> None:
@@ -377,7 +375,7 @@ def run_to_end(command: Sequence[str], log: Path) -> None:
 
 def _answers(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
     except OSError:
         return False
     return True

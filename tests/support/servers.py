@@ -33,6 +33,11 @@ from types import TracebackType
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from support.pki import Certificate, pem_file, server_context
+from support.ports import listen
+
+#: Seconds after which a connection is given up on which nothing happens: more than a test may take.
+#: What ends it is the client, or the end of the server.
+PATIENCE = 300
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,9 @@ class Request:
 class Response:
     """What the server answers, and how it fails to.
 
-    ``delay`` is waited out first (seconds). ``cut_after`` closes the connection after that many
-    bytes of a body whose full length was announced. ``hang_up`` closes it without a word.
-    ``throttle`` bytes are sent per tenth of a second.
+    ``delay`` is waited out first (seconds, or until the server closes). ``cut_after`` closes the
+    connection after that many bytes of a body whose full length was announced. ``hang_up`` closes
+    it without a word. ``throttle`` bytes are sent per tenth of a second.
     """
 
     status: int = 200
@@ -130,10 +135,9 @@ class Server:
                 )
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        where = address or _address_of(host)
-        family = socket.AF_INET6 if ":" in where else socket.AF_INET
-        self._listener = socket.create_server((where, 0), family=family, backlog=64)
-        self._closing = False
+        self._listener, self._twin = listen(address or _address_of(host))
+        #: Set when the server closes: what waits on it need not be waited for.
+        self.closing = threading.Event()
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True, name=f"serve {self.url}")
         self._thread.start()
@@ -166,7 +170,7 @@ class Server:
             self.requests.clear()
             self.handshakes.clear()
 
-    def refused(self, *, timeout: float = 5) -> list[Handshake]:
+    def refused(self, *, timeout: float = 60) -> list[Handshake]:
         """The handshakes that failed; waits for the first, as the client knows before we do."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -178,14 +182,15 @@ class Server:
 
     def close(self) -> None:
         """Stops listening and ends every connection; raises what a handler raised."""
-        self._closing = True
+        self.closing.set()
         # Waking the thread is the one portable way to end an accept().
-        socket.create_connection(self._listener.getsockname()[:2], timeout=5).close()
+        socket.create_connection(self._listener.getsockname()[:2], timeout=PATIENCE).close()
+        self._thread.join()
         with self._lock:
             for connection in self._open:
                 _shut(connection)
-        self._thread.join(5)
-        self._listener.close()
+        for each in (self._listener, *self._twin):
+            each.close()
         if self.failures:
             raise self.failures[0]
 
@@ -203,47 +208,52 @@ class Server:
     def _accept(self) -> None:
         while True:
             connection, _ = self._listener.accept()
-            if self._closing:
+            if self.closing.is_set():
                 connection.close()
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            with self._lock:
+                self.connections += 1
+                number = self.connections
+                self._open.add(connection)
+            name = f"{self.url} {number}"
+            threading.Thread(
+                target=self._serve, args=(connection, number), daemon=True, name=name
+            ).start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        with self._lock:
-            self.connections += 1
-            number = self.connections
-            self._open.add(connection)
-        secured = connection
+    def _serve(self, plain: socket.socket, number: int) -> None:
+        connection = plain
         try:
-            connection.settimeout(30)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain.settimeout(PATIENCE)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.context is not None:
-                secured = self._handshake(connection, self.context)
-                with self._lock:
-                    self._open.add(secured)
-            _Conversation(secured, self, number)
+                connection = secured = self._secured(plain, self.context)
+                self._handshake(secured)
+            _Conversation(connection, self, number)
         except OSError:
             pass  # the client went away, or refused us: both are in the log
         finally:
             with self._lock:
-                self._open -= {connection, secured}
-            _shut(secured)
-            secured.close()
+                self._open -= {plain, connection}
+            _shut(connection)
             connection.close()
+            plain.close()
 
-    def _handshake(self, connection: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
-        secured = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+    def _secured(self, plain: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+        with self._lock:  # the one takes the other's descriptor
+            secured = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+            self._open.add(secured)
+        return secured
+
+    def _handshake(self, secured: ssl.SSLSocket) -> None:
         problem = ""
         try:
             secured.do_handshake()
         except OSError as error:
             problem = str(error)
-            secured.close()
             raise
         finally:
             with self._lock:
                 self.handshakes.append(Handshake(self._names.pop(secured, None), problem))
-        return secured
 
     def _note_name(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
@@ -260,6 +270,10 @@ class _Conversation(http.server.BaseHTTPRequestHandler):
     def __init__(self, connection: socket.socket, owner: Server, number: int) -> None:
         self.owner = owner
         self.number = number
+        self.certificate: bytes | None = None
+        if isinstance(connection, ssl.SSLSocket):
+            # At once: a connection that has broken off says nothing of it.
+            self.certificate = connection.getpeercert(binary_form=True)
         super().__init__(connection, connection.getpeername(), None)  # type: ignore[arg-type]
 
     def handle_one_request(self) -> None:
@@ -278,20 +292,17 @@ class _Conversation(http.server.BaseHTTPRequestHandler):
 
     def _read(self) -> Request:
         length = int(self.headers.get("Content-Length", 0))
-        certificate = None
-        if isinstance(self.connection, ssl.SSLSocket):
-            certificate = self.connection.getpeercert(binary_form=True)
         return Request(
             self.command,
             self.path,
             self.headers,
             self.rfile.read(length),
             self.number,
-            certificate,
+            self.certificate,
         )
 
     def _answer(self, response: Response) -> None:
-        time.sleep(response.delay)
+        self.owner.closing.wait(response.delay)
         if response.hang_up:
             self.close_connection = True
             return
@@ -507,6 +518,7 @@ def _address_of(host: str) -> str:
 
 def _shut(connection: socket.socket) -> None:
     try:
-        connection.shutdown(socket.SHUT_RDWR)
+        # Not SSLSocket.shutdown: it takes the TLS state away from the thread that uses it.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
         pass

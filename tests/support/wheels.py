@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import hashlib
 import io
 import tarfile
@@ -133,13 +134,22 @@ def sdist(
         f"{stem}/{module}/__init__.py": _source(name, version).encode(),
     }
     members |= {f"{stem}/{path}": _bytes(contents) for path, contents in (files or {}).items()}
+    return Artifact(name, version, f"{stem}.tar.gz", tar_gz(members), described, requires_python)
+
+
+def tar_gz(members: Mapping[str, bytes], *, mtime: int = 0) -> bytes:
+    """The same archive at any time: gzip's header would hold the second in which it was made."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
         for path, contents in members.items():
             member = tarfile.TarInfo(path)
             member.size = len(contents)
+            member.mtime = mtime
             archive.addfile(member, io.BytesIO(contents))
-    return Artifact(name, version, f"{stem}.tar.gz", buffer.getvalue(), described, requires_python)
+    return buffer.getvalue()
 
 
 def core_metadata(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kedge import trust
 from kedge.errors import BundleError
 from kedge.trust import pem
-from support.pki import Authority, authority, pem_block, pkcs7_file, trusted_block
+from support.pki import Authority, authority, misdated_der, pem_block, pkcs7_file, trusted_block
 
 Load = Callable[..., trust.Anchors]
 Spoil = Callable[[str], str]
@@ -135,19 +135,19 @@ class TestDer:
     @pytest.mark.parametrize(
         ("make", "block"),
         [
-            (lambda der: der[:-5], 1),
-            (lambda der: der + b"\0\0", 2),
-            (lambda der: der + der[:50], 2),
-            (lambda der: der + b"\x30\x03\x02\x01\x05", 2),
-            (lambda der: der.replace(b"\x17\x0d", b"\x17\x0c", 1), 1),
+            (lambda root: root.der[:-5], 1),
+            (lambda root: root.der + b"\0\0", 2),
+            (lambda root: root.der + root.der[:50], 2),
+            (lambda root: root.der + b"\x30\x03\x02\x01\x05", 2),
+            (misdated_der, 1),
         ],
         ids=["cut short", "zeros after", "half a second", "another thing", "garbled"],
     )
     def test_damaged(
-        self, make: Callable[[bytes], bytes], block: int, tmp_path: Path, load: Load
+        self, make: Callable[[Authority], bytes], block: int, tmp_path: Path, load: Load
     ) -> None:
         bundle = tmp_path / "ca.der"
-        bundle.write_bytes(make(ROOTS[0].der))
+        bundle.write_bytes(make(ROOTS[0]))
         with pytest.raises(BundleError) as caught:
             load(bundle)
         assert (caught.value.block, caught.value.line) == (block, None)
