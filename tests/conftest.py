@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support import surroundings
 from support.inflaters import INFLATERS
@@ -15,6 +16,10 @@ from support.pki import Authority, authority
 from support.surroundings import MACHINE, Guard, PublicIndex
 
 _guard = Guard()
+
+# How long an example takes, and to find one, is the machine's business.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

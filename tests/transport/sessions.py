@@ -84,8 +84,8 @@ class Opener(Protocol):
 
 
 def make_options(options: Mapping[str, Any]) -> TransportOptions:
-    """Options of a test: quick to give up, strings for the settings."""
-    settled: dict[str, Any] = {"retries": 0, "timeout": 10.0, **options}
+    """Options of a test: nothing is repeated, strings for the settings."""
+    settled: dict[str, Any] = {"retries": 0, "timeout": 60.0, **options}
     if isinstance(settled.get("proxy"), str):
         settled["proxy"] = flag("--proxy", settled["proxy"])
     hosts: Sequence[str | Sourced[str]] = settled.get("trusted_hosts", ())
@@ -134,7 +134,7 @@ class RawServer:
     ) -> None:
         self._closing = True
         socket.create_connection(("127.0.0.1", self.port)).close()
-        self._thread.join(5)
+        self._thread.join()
         self._listener.close()
 
 

@@ -111,7 +111,7 @@ class TestAPerson:
 
     def test_is_asked_once_by_parallel_requests(self, opened: Opener, leaf: Certificate) -> None:
         """All of them are refused before the first answer is typed."""
-        refused = threading.Barrier(12, timeout=30)
+        refused = threading.Barrier(12, timeout=60)
         inner = with_basic_auth(PAGE, *GOOD)
 
         def handler(request: Request) -> Response:

@@ -240,7 +240,7 @@ def test_only_kedge_errors_leave(
     with RawServer(once) as server:
         url = f"http://127.0.0.1:{server.port}/"
         if error is None:
-            assert opened(timeout=2.0).get(url).body == b"hello"
+            assert opened().get(url).body == b"hello"
         else:
             with pytest.raises(error):
-                opened(timeout=2.0).get(url)
+                opened().get(url)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import gzip
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,13 @@ from kedge.errors import (
     RedirectError,
     TransportError,
 )
+from kedge.transport import Session
+from kedge.transport.retry import RetryPolicy
 from kedge.transport.user_agent import user_agent
 from support.pki import Certificate
+from support.processes import wait_until
 from support.servers import Faults, Request, Response, Server, compressed, redirect, slow, tree
-from transport.sessions import Opener, RawServer, silence, trusting
+from transport.sessions import Opener, RawServer, Told, silence, trusting
 
 TEXT = b"<a href=x>x</a>\n" * 5000
 PAGE = tree({"/": TEXT})
@@ -151,7 +155,7 @@ class TestConnections:
 
         def handler(request: Request) -> Response:
             if request.path == "/meet":
-                together.wait(10)
+                together.wait(60)
             return Response(200, request.path.encode())
 
         with Server(handler, certificate=leaf) as server, ThreadPoolExecutor(8) as threads:
@@ -174,37 +178,52 @@ class TestConnections:
             assert [session.get(f"{server.url}/").body for _ in range(2)] == [b"x", b"x"]
 
 
+class Asking(threading.Thread):
+    """Asks for a page, and ends with it or with what it raised."""
+
+    def __init__(self, session: Session, url: str) -> None:
+        super().__init__(daemon=True)
+        self.problem: KedgeError | None = None
+        self._ask = partial(session.get, url)
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._ask()
+        except KedgeError as exc:
+            self.problem = exc
+
+    def ended(self) -> KedgeError | None:
+        """What it raised; what it would have waited for is far longer than this."""
+        self.join(60)
+        assert not self.is_alive()
+        return self.problem
+
+
 class TestEnd:
     @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
     def test_closing_wakes_those_who_wait(
         self, tls: bool, opened: Opener, leaf: Certificate
     ) -> None:
         faults = Faults(PAGE)
-        faults.always("/", slow(8))
+        faults.always("/", slow(3600))
         with Server(faults, certificate=leaf if tls else None) as server:
-            session = opened(timeout=30.0, retries=5)
-            with ThreadPoolExecutor(2) as threads:
-                waiting = [threads.submit(session.get, f"{server.url}/") for _ in range(2)]
-                while len(server.requests) < 2:
-                    time.sleep(0.01)
-                started = time.monotonic()
-                session.close()
-                for one in waiting:
-                    assert isinstance(one.exception(), ConnectionFailedError)
-                assert time.monotonic() - started < 6
+            session = opened(timeout=3600.0, retries=5)
+            waiting = [Asking(session, f"{server.url}/") for _ in range(2)]
+            wait_until(lambda: len(server.requests) == 2)
+            session.close()
+            for one in waiting:
+                assert isinstance(one.ended(), ConnectionFailedError)
 
-    def test_closing_ends_the_wait_for_a_repeat(self, opened: Opener) -> None:
-        with Server(lambda _: Response(503, headers={"Retry-After": "50"})) as server:
+    def test_closing_ends_the_wait_for_a_repeat(self, opened: Opener, told: Told) -> None:
+        with Server(lambda _: Response(503, headers={"Retry-After": "3600"})) as server:
             session = opened(retries=5)
-            with ThreadPoolExecutor(1) as threads:
-                waiting = threads.submit(session.get, f"{server.url}/")
-                while not server.requests:
-                    time.sleep(0.01)
-                time.sleep(0.1)
-                started = time.monotonic()
-                session.close()
-                assert isinstance(waiting.exception(), HttpStatusError)
-                assert time.monotonic() - started < 6
+            session._exchanger.policy = RetryPolicy(5, patience=3600)
+            waiting = Asking(session, f"{server.url}/")
+            wait_until(lambda: told.retries)
+            session.close()
+            assert isinstance(waiting.ended(), HttpStatusError)
+            assert len(server.requests) == 1
 
     def test_a_closed_session_says_so(self, opened: Opener) -> None:
         session = opened()
@@ -214,15 +233,15 @@ class TestEnd:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
     def test_an_interrupt_passes_through_at_once(self, opened: Opener) -> None:
-        with RawServer(silence) as server:
-            session = opened(timeout=30.0)
-            timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
-            started = time.monotonic()
+        def interrupt(connection: socket.socket) -> None:
+            connection.recv(65536)  # who asks waits for an answer from here on
+            os.kill(os.getpid(), signal.SIGINT)
+            silence(connection)
+
+        with RawServer(interrupt) as server:
+            session = opened(timeout=3600.0)
             with pytest.raises(KeyboardInterrupt):
                 session.get(f"http://127.0.0.1:{server.port}/")
-            assert time.monotonic() - started < 5
-            timer.join()
 
 
 class TestVerified:

@@ -197,18 +197,20 @@ def test_a_server_that_asks_after_the_handshake(
             connection.sendall(b"who?")
             connection.recv(16)
             shown.append(connection.getpeercert(binary_form=True))
+            connection.sendall(b"you")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         with (
-            socket.create_connection(listener.getsockname(), timeout=10) as plain,
+            socket.create_connection(listener.getsockname(), timeout=60) as plain,
             context.wrap_socket(plain, server_hostname="localhost") as secured,
         ):
             secured.sendall(b"hello")
             assert secured.recv(16) == b"who?"
             secured.sendall(b"me")
-        thread.join(10)
+            assert secured.recv(16) == b"you"
+        thread.join()
     assert shown == [None, client.der]
 
 

@@ -122,7 +122,7 @@ class TestProfile:
             assert server.context
             server.context.set_alpn_protocols(["h2", "http/1.1"])
             with (
-                socket.create_connection(("localhost", server.port), timeout=10) as plain,
+                socket.create_connection(("localhost", server.port), timeout=60) as plain,
                 context.wrap_socket(plain, server_hostname="localhost") as connection,
             ):
                 assert connection.selected_alpn_protocol() == "http/1.1"
