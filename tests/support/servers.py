@@ -455,6 +455,7 @@ class Faults:
         self.handler = handler
         self._queues: dict[str, deque[Fault]] = {}
         self._always: dict[str, Fault] = {}
+        self._lock = threading.Lock()
 
     def next(self, path: str, *faults: Fault) -> None:
         self._queues.setdefault(path, deque()).extend(faults)
@@ -468,12 +469,10 @@ class Faults:
 
     def __call__(self, request: Request) -> Response:
         response = self.handler(request)
-        queue = self._queues.get(request.path)
-        if queue:
-            return queue.popleft()(response)
-        if fault := self._always.get(request.path):
-            return fault(response)
-        return response
+        with self._lock:  # two may ask at once
+            queue = self._queues.get(request.path)
+            fault = queue.popleft() if queue else self._always.get(request.path)
+        return fault(response) if fault else response
 
 
 def cut(after: int) -> Fault:

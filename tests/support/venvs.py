@@ -186,7 +186,7 @@ class Kedge:
         command: str,
         *words: str | Path,
         environ: Mapping[str, str] | None = None,
-        timeout: float = 90,
+        timeout: float = 150,
     ) -> Outcome:
         """Runs ``kedge COMMAND words…``; ``environ`` adds to the variables of this run."""
         line = self.line(command, *words)
