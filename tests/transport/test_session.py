@@ -13,6 +13,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -233,15 +234,36 @@ class TestEnd:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
     def test_an_interrupt_passes_through_at_once(self, opened: Opener) -> None:
-        def interrupt(connection: socket.socket) -> None:
-            connection.recv(65536)  # who asks waits for an answer from here on
-            os.kill(os.getpid(), signal.SIGINT)
-            silence(connection)
+        heard: list[int] = []
+        over = threading.Event()
 
-        with RawServer(interrupt) as server:
-            session = opened(timeout=3600.0)
-            with pytest.raises(KeyboardInterrupt):
-                session.get(f"http://127.0.0.1:{server.port}/")
+        def interrupt(connection: socket.socket) -> None:
+            """Again and again: a signal that comes right before one waits does not end the wait."""
+            connection.recv(65536)
+            connection.settimeout(0.1)
+            with suppress(ConnectionError):
+                while True:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    with suppress(TimeoutError):
+                        if not connection.recv(65536):
+                            break
+            over.set()
+
+        def once(number: int, _: object) -> None:
+            heard.append(number)
+            if len(heard) == 1:
+                raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGINT, once)
+        try:
+            with RawServer(interrupt) as server:
+                session = opened(timeout=3600.0)
+                with pytest.raises(KeyboardInterrupt):
+                    session.get(f"http://127.0.0.1:{server.port}/")
+                session.close()
+                assert over.wait(60)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 class TestVerified:
