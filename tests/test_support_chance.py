@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +20,7 @@ from support import ports
 from support.backends import as_sdist, project
 from support.index_servers import folders_behind_nginx
 from support.pki import Authority, authority, misdated_der
-from support.processes import wait_until
+from support.processes import is_gone, wait_until, wait_until_idle
 from support.servers import Response, Server, not_found
 from support.wheels import sdist, wheel
 from transport.sessions import trusting
@@ -112,6 +114,29 @@ class TestTheEndOfAServer:
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             wait_until(lambda: server.requests)
         wait_until(lambda: not serving(server))
+
+
+_SETTLES = """\
+import sys, time
+for _ in range(50):
+    time.sleep(0.01)
+print("now", flush=True)
+sys.stdin.read()
+"""
+
+
+@linux_only
+def test_a_process_is_idle_when_it_waits_and_not_while_it_only_pauses() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _SETTLES], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin
+        assert child.stdout
+        wait_until_idle(child.pid)
+        assert select.select([child.stdout], [], [], 0)[0]
+        child.stdin.close()
+        wait_until_idle(child.pid)
+        wait_until(lambda: is_gone(child.pid))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,39 @@ def wait_until(happens: Callable[[], object]) -> None:
         time.sleep(0.002)
 
 
+def wait_until_idle(pid: int) -> None:
+    """Returns once the main thread of a process waits for something, or the process has ended.
+
+    For a signal that is to end a wait: one that comes right before it does not, as Python has
+    looked for signals by then. Who waits for Python's lock alone has a turn every few milliseconds.
+    Where Linux does not tell, there is nothing to go by.
+    """
+    alike = 0
+    before: tuple[int, ...] = ()
+
+    def idle() -> bool:
+        nonlocal alike, before
+        turns = _turns(pid)
+        alike = alike + 1 if turns and turns == before else 0
+        before = turns
+        return alike > 25 or is_gone(pid)
+
+    if Path("/proc/self/status").is_file():
+        wait_until(idle)
+
+
+def _turns(pid: int) -> tuple[int, ...]:
+    """How often the main thread got a processor and gave it up; nothing unless it sleeps."""
+    try:
+        lines = Path(f"/proc/{pid}/task/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
+    told = dict(line.partition(":")[::2] for line in lines)
+    if told["State"].split()[0] != "S":
+        return ()
+    return tuple(int(told[name]) for name in told if name.endswith("voluntary_ctxt_switches"))
+
+
 def _fields(pid: int) -> list[str]:
     """What ``stat`` says from the state on (proc(5)); nothing of a process that is gone."""
     try:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support.indexes import normalized
+from support.processes import wait_until_idle
 
 #: How kedge is started by default: as a module of the Python that runs the tests.
 AS_MODULE = (sys.executable, "-m", "kedge")
@@ -228,7 +229,8 @@ class Kedge:
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
-    """Ctrl-C."""
+    """Ctrl-C while it waits."""
+    wait_until_idle(process.pid)
     process.send_signal(signal.SIGINT)
 
 
