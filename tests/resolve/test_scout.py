@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,16 @@ from kedge.resolve.demands import SpecifierDemand
 from kedge.resolve.library import Library
 from kedge.resolve.scout import Scout
 from kedge.resolve.target import Target
+from support.processes import wait_until
 from support.shelf import MARKERS, TAGS, Shelf, asked_for, on_disk
 
 
 class Slow(Shelf):
-    """Every answer takes a while; ``most`` is how many were under way at once."""
+    """Every answer takes a while; ``most`` is how many were under way at once.
+
+    Those that ``gather`` names wait until so many are: however long it takes them to begin, or,
+    where they never do, a minute once.
+    """
 
     delay = 0.05
 
@@ -32,29 +38,37 @@ class Slow(Shelf):
         self.before_metadata: Callable[[], object] = lambda: None
         self.most = 0
         self._now = 0
-        self._lock = threading.Lock()
+        self._gathering = 0
+        self._gathered: Callable[[str], bool] = lambda what: False
+        self._changed = threading.Condition()
+
+    def gather(self, number: int, gathered: Callable[[str], bool]) -> None:
+        self._gathering, self._gathered = number, gathered
 
     def files(self, name: NormalizedName) -> tuple[IndexFile, ...]:
-        with self._one_more():
+        with self._one_more(name):
             return tuple(super().files(name))
 
     def metadata(self, file: IndexFile) -> CoreMetadata:
         self.before_metadata()
-        with self._one_more():
+        with self._one_more(file.filename):
             return super().metadata(file)
 
-    def _one_more(self) -> Slow:
-        return self
-
-    def __enter__(self) -> None:
-        with self._lock:
+    @contextmanager
+    def _one_more(self, what: str) -> Iterator[None]:
+        with self._changed:
             self._now += 1
             self.most = max(self.most, self._now)
+            self._changed.notify_all()
+            if self._gathered(what):
+                self._changed.wait_for(lambda: self.most >= self._gathering, 60)
+                self._gathering = 0
         time.sleep(self.delay)
-
-    def __exit__(self, *exc: object) -> None:
-        with self._lock:
-            self._now -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._now -= 1
 
 
 def _broad() -> Slow:
@@ -67,8 +81,13 @@ def _broad() -> Slow:
     return shelf
 
 
+def _is_of_lib(what: str) -> bool:
+    return what.startswith("lib")
+
+
 def test_many_are_fetched_at_once() -> None:
     shelf = _broad()
+    shelf.gather(5, _is_of_lib)
     assert len(shelf.resolve("app", threads=16).pins) == 25
     assert shelf.most > 4
 
@@ -92,6 +111,8 @@ def test_versions_that_come_next_are_fetched_while_one_is_tried() -> None:
     for number in range(16):
         shelf.add("app", f"1.{number}", requires=["base<2" if number == 0 else "base>=2"])
     shelf.add("base", "1.0", "2.0")
+    older = [f"app-1.{number}-py3-none-any.whl" for number in range(8)]
+    shelf.gather(4, older.__contains__)
     assert shelf.versions("app", "base<2", threads=8) == {"app": "1.0", "base": "1.0"}
     assert shelf.most > 3
 
@@ -118,10 +139,11 @@ def _notice(scout: Scout, name: str) -> None:
 
 
 def _wait_for(shelf: Shelf, what: str) -> None:
-    until = time.monotonic() + 10
-    while what not in shelf.asked:
-        assert time.monotonic() < until, shelf.asked
-        time.sleep(0.005)
+    wait_until(lambda: what in shelf.asked)
+
+
+def _scouts() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name.startswith("kedge-scout")]
 
 
 def test_source_distributions_are_not_built_on_the_off_chance() -> None:
@@ -148,18 +170,34 @@ def test_follows_what_is_installed_instead_of_the_index(tmp_path: Path) -> None:
     assert "app" not in shelf.asked
 
 
+class Held(Shelf):
+    """No page comes before it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def files(self, name: NormalizedName) -> Sequence[IndexFile]:
+        found = super().files(name)
+        assert self.released.wait(60)
+        return found
+
+
 def test_begins_nothing_once_it_is_closed() -> None:
-    shelf = Slow()
+    shelf = Held()
     names = [f"lib{number}" for number in range(10)]
     for name in names:
         shelf.add(name, "1.0")
+    before = _scouts()
     scout = _scout(shelf)
     for name in names:
         _notice(scout, name)
+    _wait_for(shelf, "lib0")
     scout.close()
     _notice(scout, "lib0")
-    time.sleep(6 * Slow.delay)
-    assert len(shelf.asked) <= 2  # one project's page and metadata were under way
+    shelf.released.set()
+    wait_until(lambda: set(_scouts()) <= set(before))
+    assert shelf.asked == ["lib0", "lib0-1.0-py3-none-any.whl"]  # which was under way
 
 
 def test_what_fails_ahead_and_is_not_needed_does_not_matter() -> None:
@@ -178,14 +216,8 @@ def test_what_is_installed_is_looked_through_instead_of_the_index(tmp_path: Path
 
 
 def test_its_threads_end_with_the_resolution() -> None:
-    def scouts() -> list[str]:
-        return [one.name for one in threading.enumerate() if one.name.startswith("kedge-scout")]
-
     _broad().resolve("app", threads=6)
-    until = time.monotonic() + 5
-    while scouts() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert scouts() == []
+    wait_until(lambda: not _scouts())
 
 
 @pytest.mark.parametrize("far", [False, True])
@@ -195,6 +227,7 @@ def test_it_sleeps_until_something_has_to_be_waited_for(far: bool) -> None:
     begin: list[Callable[[], None]] = []
     if far:
         shelf.before_metadata = lambda: [begin.pop()() for _ in begin[:1]]
+        shelf.gather(5, _is_of_lib)
     asked = Problem(
         requested=(asked_for("app"),), markers=MARKERS, tags=TAGS, python_version="3.11.7"
     )
@@ -212,6 +245,7 @@ def test_what_a_second_choice_requires_is_fetched_at_once_too() -> None:
     shelf.add("app", "1.0", requires=names)
     for name in names:
         shelf.add(name, "1.0")
+    shelf.gather(5, _is_of_lib)
     assert len(shelf.versions("app", "base<2", threads=16)) == 14
     assert shelf.most > 4
 
@@ -259,9 +293,7 @@ def test_nothing_is_looked_at_before_all_that_the_user_asks_is_known() -> None:
 def test_what_the_user_excludes_is_not_fetched_on_the_off_chance() -> None:
     shelf = _torn()
     assert shelf.versions("torn", "pinned<1", threads=4) == {"torn": "0", "pinned": "0"}
-    for thread in threading.enumerate():
-        if thread.name.startswith("kedge-scout"):
-            thread.join(10)
+    wait_until(lambda: not _scouts())
     assert {one for one in shelf.asked if one.startswith("pinned-")} == {
         "pinned-0-py3-none-any.whl"
     }
