@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import signal
@@ -31,10 +30,40 @@ from support.wheels import Artifact, wheel
 SMALL = wheel("demo", files={"demo/data.txt": "some text\n" * 100})
 
 
-@functools.cache
-def large() -> Artifact:
-    """Large enough for a test to come in between."""
-    return wheel("demo", files={f"demo/{n}.bin": os.urandom(4096) * 2048 for n in range(12)})
+#: Of which :class:`Gate` holds up the last.
+SEVERAL = wheel("demo", files={f"demo/{n}.bin": b"some text\n" * 100 for n in range(3)})
+
+#: What a process does before all else, and Python with it in an audit hook.
+_HELD_UP = """
+import os, sys, time
+def wait(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("/2.bin"):
+        open({met!r}, "w").close()
+        while not os.path.exists({opened!r}): time.sleep(0.01)
+sys.addaudithook(wait)
+"""
+
+
+class Gate:
+    """Where a process waits in the middle of unpacking, until it is opened, or for ever."""
+
+    def __init__(self, folder: Path) -> None:
+        self._met, self._opened = folder / "met", folder / "opened"
+        self.code = _HELD_UP.format(met=str(self._met), opened=str(self._opened))
+
+    def wait_until_met(self) -> None:
+        wait_until(self._met.exists)
+
+    def open(self) -> None:
+        self._opened.touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Every process that is begun anew comes to it."""
+    gate = Gate(tmp_path)
+    monkeypatch.setattr(processes, "_BEGIN", f"exec({gate.code!r}); {processes._BEGIN}")
+    return gate
 
 
 @pytest.fixture(autouse=True)
@@ -143,21 +172,17 @@ def test_processes_that_rest_end_and_others_are_begun_when_there_is_more(
 
 
 def test_a_process_at_work_does_not_rest(
-    store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: WheelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: Gate
 ) -> None:
-    artifact = large()
     _nothing_here(monkeypatch)
     with closing(Workers(1)) as workers:
         workers.begin()
-        done: list[object] = []
-        thread = threading.Thread(
-            target=lambda: done.append(_run(workers, store, artifact, tmp_path))
-        )
-        thread.start()
-        wait_until(lambda: not workers._idle)
+        running, outcome = _in_a_thread(workers, store, tmp_path, gate)
         workers.rest()
-        thread.join()
-    assert done == [store.get(_sha256(artifact))]
+        gate.open()
+        running.join(60)
+    assert outcome == [store.get(_sha256(SEVERAL))]
+    assert outcome[0] is not None
 
 
 def test_surroundings_that_would_mislead_a_python(
@@ -278,73 +303,80 @@ class TestEnding:
 
     @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM], ids=lambda sent: sent.name)
     def test_a_process_that_is_killed_at_it(
-        self, store: WheelStore, tmp_path: Path, sent: signal.Signals
+        self, store: WheelStore, tmp_path: Path, gate: Gate, sent: signal.Signals
     ) -> None:
         with closing(Workers(1)) as workers:
             workers.begin()
-            running, outcome = _in_a_thread(workers, store, tmp_path)
+            running, outcome = _in_a_thread(workers, store, tmp_path, gate)
             os.kill(_pids(workers)[0], sent)
             running.join(60)
-        assert outcome == [store.get(_sha256(large()))]
+        assert outcome == [store.get(_sha256(SEVERAL))]
         assert outcome[0] is not None
 
-    def test_closing_takes_back_what_was_begun(self, store: WheelStore, tmp_path: Path) -> None:
+    def test_closing_takes_back_what_was_begun(
+        self, store: WheelStore, tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kedge.install.workers._SECONDS_TO_END", 60.0)
         workers = Workers(1)
         workers.begin()
         (pid,) = _pids(workers)
-        running, outcome = _in_a_thread(workers, store, tmp_path)
+        running, outcome = _in_a_thread(workers, store, tmp_path, gate)
         workers.close()
         running.join(60)
         assert isinstance(outcome[0], CacheError)
-        assert store.get(_sha256(large())) is None
+        assert store.get(_sha256(SEVERAL)) is None
         assert list((tmp_path / "scratch").iterdir()) == []
         assert is_gone(pid)
 
     @pytest.mark.parametrize("begun", ["as a copy", "anew"])
     def test_it_does_not_outlive_its_parent(
-        self, store: WheelStore, tmp_path: Path, begun: str
+        self, store: WheelStore, tmp_path: Path, gate: Gate, begun: str
     ) -> None:
         """Killed like this a parent cannot end anything."""
-        archive = large().write(tmp_path)
+        archive = SEVERAL.write(tmp_path)
         script = f"""
 import sys
+exec({gate.code!r})  # a copy has it, too
 from pathlib import Path
 from kedge.cache.atomic import Scratch
 from kedge.cache import WheelStore
 from kedge.install import processes
 from kedge.install.workers import Workers
 if {begun == "anew"}: processes._may_copy = lambda: False
+processes._BEGIN = {processes._BEGIN!r}
 store = WheelStore(Path({str(store.folder)!r}), Scratch(Path({str(store.scratch.folder)!r})))
 workers = Workers(1); workers.begin()
 print(workers._all[0].pid, flush=True)
-workers.unpack(store, {_sha256(large())!r}, Path({str(archive)!r}), filename={archive.name!r})
+workers.unpack(store, {_sha256(SEVERAL)!r}, Path({str(archive)!r}), filename={archive.name!r})
 """
         parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        wait_until(lambda: _is_begun(tmp_path))
+        gate.wait_until_met()
+        assert _is_begun(tmp_path)
         parent.kill()
         parent.communicate()
         wait_until(lambda: is_gone(pid))
         assert list((tmp_path / "scratch").iterdir()) == []
-        assert not store.has(_sha256(large()))
+        assert not store.has(_sha256(SEVERAL))
 
 
 def _in_a_thread(
-    workers: Workers, store: WheelStore, folder: Path
+    workers: Workers, store: WheelStore, folder: Path, gate: Gate
 ) -> tuple[threading.Thread, list[object]]:
-    """The large wheel, begun; what comes of it is put into the list."""
+    """The wheel of several files, in the middle; what comes of it is put into the list."""
     outcome: list[object] = []
 
     def work() -> None:
         try:
-            outcome.append(_run(workers, store, large(), folder))
+            outcome.append(_run(workers, store, SEVERAL, folder))
         except KedgeError as exc:
             outcome.append(exc)
 
     thread = threading.Thread(target=work)
     thread.start()
-    wait_until(lambda: _is_begun(folder))
+    gate.wait_until_met()
+    assert _is_begun(folder)
     return thread, outcome
 
 
