@@ -216,8 +216,12 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
     for child in children:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
+    for child in children:  # all of them, before any has ended
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
     for child in children:
-        child.communicate("go\n")
+        child.communicate()
     assert [child.returncode for child in children] == [0, 0, 0]
     cache = open_cache(tmp_path / "cache")
     assert len(cache.list()) == 16

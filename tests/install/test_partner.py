@@ -10,7 +10,7 @@ import pytest
 
 from kedge.errors import DamagedEntryError
 from kedge.install import partner
-from support.installing import Stand, Told, forked, kill
+from support.installing import Stand, Told, forked, kill, rewrite
 from support.wheels import Artifact, wheel
 
 pytestmark = pytest.mark.skipif(not partner.is_possible(), reason="needs a second process")
@@ -115,7 +115,7 @@ def test_damage_is_noticed_in_what_the_partner_links(
     additions = {each.name[-1]: each for each in map(stand.addition, _wheels())}
     before = stand.snapshot()
     damaged = additions[letter].wheel
-    (damaged.tree / "space" / letter / "m3.py").write_text("n = 4\n")
+    rewrite(damaged.tree / "space" / letter / "m3.py", b"n = 4\n")
     with pytest.raises(DamagedEntryError) as caught:
         stand.install(*additions.values())
     assert caught.value.sha256 == damaged.sha256

@@ -18,7 +18,7 @@ from kedge.install import LinkMode, carry_out, observe, recover
 from kedge.install.bytecode import Compiling
 from kedge.model import DirectUrl
 from support import wheels
-from support.installing import Stand, Told
+from support.installing import Stand, Told, rewrite
 from support.wheels import wheel
 
 FULL = wheel(
@@ -310,7 +310,7 @@ def test_a_damaged_cache_is_told_and_nothing_is_changed(stand: Stand) -> None:
         path = addition.wheel.tree / name
         kept = path.read_bytes()
         status = path.stat()
-        path.write_bytes(kept[::-1])
+        rewrite(path, kept[::-1])
         with pytest.raises(DamagedEntryError) as caught:
             stand.install(addition)
         assert caught.value.sha256 == FULL.sha256
@@ -431,9 +431,9 @@ def test_bytecode_that_is_there_is_linked_along_unless_it_is_not_wanted(stand: S
     compiled = stand.venv.site / "demo" / "__pycache__" / f"a.{stand.interpreter.cache_tag}.pyc"
     stand.install(demo)
     assert not compiled.exists()
-    stand.install(demo, compile=True)
+    stand.install(demo, compile=True, link_mode=LinkMode.HARDLINK)
     inode = compiled.stat().st_ino
-    stand.install(demo)
+    stand.install(demo, link_mode=LinkMode.HARDLINK)
     assert compiled.stat().st_ino == inode
     assert f"demo/__pycache__/{compiled.name}" in _rows(stand, "demo")
     stand.install(demo, bytecode=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import random
 import stat
 import struct
 import tracemalloc
@@ -40,6 +41,8 @@ def _refused(artifact: Artifact, folder: Path, *, fold_case: bool | None = None)
     assert [path.name for path in (folder / "outer").iterdir()] == ["tree"]
     return caught.value.problems
 
+
+_chance = random.Random(23)
 
 SOUND = wheel(
     "Demo.Thing",
@@ -325,7 +328,9 @@ def _patched(
     return replace(artifact, data=bytes(data))
 
 
-BIG = wheel("demo", files={"demo/big.bin": b"0" * 100_000, "demo/small.bin": os.urandom(1000)})
+BIG = wheel(
+    "demo", files={"demo/big.bin": b"0" * 100_000, "demo/small.bin": _chance.randbytes(1000)}
+)
 UNLISTED = wheels.with_record(BIG, lambda rows: [r for r in rows if ".bin" not in r[0]])
 
 
@@ -374,7 +379,10 @@ def test_an_archive_that_grows_out_of_proportion(
     monkeypatch.setattr("kedge.install.archive._ALWAYS_ALLOWED", 1 << 20)
     bomb = wheel("demo", files={"demo/zeros": bytes(4 << 20)})
     assert any("would grow" in problem for problem in _refused(bomb, tmp_path / "bomb"))
-    _unpack(wheel("demo", files={"demo/random": os.urandom(2 << 20)}), tmp_path / "large")
+    _unpack(
+        wheel("demo", files={"demo/random": random.Random(2).randbytes(2 << 20)}),
+        tmp_path / "large",
+    )
 
 
 @EITHER_WAY
@@ -428,12 +436,16 @@ def test_an_encrypted_member(tmp_path: Path) -> None:
     assert "encrypted" in problem
 
 
+#: Five times the same: what is slow to compress is compressed once.
+_LARGE = _chance.randbytes(1 << 20) * 5
+
+
 @EITHER_WAY
 @pytest.mark.parametrize(
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
 def test_every_compression_at_every_size(tmp_path: Path, method: int) -> None:
-    artifact = wheel("demo", files={"demo/large": os.urandom(5 << 20), "demo/none": b""})
+    artifact = wheel("demo", files={"demo/large": _LARGE, "demo/none": b""})
     packed = replace(artifact, data=_zip(wheels._members(artifact), method=method))
     _unpack(packed, tmp_path)
     expected = dict(wheels._members(artifact))
@@ -469,7 +481,7 @@ def test_damage_to_some_of_many_small_files(tmp_path: Path) -> None:
 
 @EITHER_WAY
 def test_large_files_side_by_side(tmp_path: Path) -> None:
-    files = {f"demo/{n}": os.urandom(1 << 20) * 5 for n in range(5)}
+    files = {f"demo/{n}": bytes([n]) + _LARGE for n in range(5)}
     artifact = wheel("demo", files={**files, "demo/small": b"x"})
     alone = _unpack(artifact, tmp_path / "alone")
     tree = tmp_path / "tree"

@@ -532,7 +532,7 @@ def test_what_the_children_see(shop: Shop, venv: Venv, capsys: pytest.CaptureFix
         "install",
         venv,
         "spam",
-        PIP_EXTRA_INDEX_URL=shop.index_url.replace("://", "://me:secret@"),
+        PIP_EXTRA_INDEX_URL=shop.index_url.replace("://", "://me:hunter2@"),
         HTTPS_PROXY="",
         NO_PROXY="localhost,other.example",
         PYTHONPATH="/nowhere/at/all",
@@ -541,7 +541,7 @@ def test_what_the_children_see(shop: Shop, venv: Venv, capsys: pytest.CaptureFix
     assert outcome == 0
     seen = json.loads((venv.site / "spam.json").read_text())
     env = seen["env"]
-    assert "secret" not in json.dumps(env)
+    assert "hunter2" not in json.dumps(env)
     assert env["PIP_EXTRA_INDEX_URL"] == shop.index_url
     assert env["NO_PROXY"] == "localhost,other.example"
     assert "PYTHONPATH" not in env

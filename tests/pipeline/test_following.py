@@ -210,7 +210,7 @@ def test_it_is_inflated_while_it_arrives_and_stored_once(
 
     faults.handler = look
     faults.next(PATH, cut(3 << 20), cut(1 << 20))
-    assert run("install", venv, *names, "--cert", bundle) == 0
+    assert run("install", venv, *names, "--cert", bundle, "--timeout", "600") == 0
     assert [each.headers["Range"] is None for each in server.requests if each.path == PATH] == [
         True, False, False,
     ]  # fmt: skip
@@ -315,7 +315,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
         process = kedge.start("install", "big", "-i", f"{server.url}/simple/")
         wait_until(lambda: any(each.stat().st_size for each in cache.glob("tmp/run-*/*-0")))
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in said
     assert venv.snapshot() == before

@@ -376,7 +376,7 @@ class TestMeanwhile:
             return index(request)
 
         server.handler = interrupted
-        assert run("install", venv, "outer", "--cert", bundle) == 0
+        assert run("install", venv, "outer", "--cert", bundle, "--timeout", "600") == 0
         [other] = others
         other.succeeded()
         # The first had chosen inner 2.0, for an environment that is no more.

@@ -288,7 +288,7 @@ def _question(here: Stage, rng: random.Random) -> None:
 def _cache(here: Stage, rng: random.Random) -> None:
     """Entries of the cache disappear, or are damaged."""
     for kind in rng.sample(["pages", "metadata", "answers"], 2):
-        for path in here.cache.directory.glob(f"{kind}-v1/**/*"):
+        for path in sorted(here.cache.directory.glob(f"{kind}-v1/**/*")):
             if path.is_file() and rng.random() < 0.5:
                 if rng.random() < 0.5:
                     path.unlink()
