@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +19,6 @@ from kedge.build.repository import parse_repository
 from kedge.build.vcs import Checkout, Repositories
 from kedge.errors import BuildError, SourceError
 from support.pki import Authority
-from support.proxies import free_port, program
 from support.repositories import Repo, git_http
 from support.servers import Handler, Request, Response, Server, redirect, with_basic_auth
 
@@ -34,7 +35,7 @@ class Heard(BuildReporter):
 
 @dataclass
 class Stand:
-    """Repositories on a TLS server, and the programs that check them out."""
+    """Repositories on a TLS server, and the programs that check them out, in English."""
 
     server: Server
     origin: Repo
@@ -84,7 +85,7 @@ def stand(
     folder.mkdir()
     trust = {"GIT_SSL_CAINFO": str(bundle), "GIT_SSL_CAPATH": str(nothing)}
     with Server(git_http(root), certificate=private_ca.leaf("localhost")) as server:
-        yield Stand(server, origin, {**clean_environ, **trust}, folder)
+        yield Stand(server, origin, {**clean_environ, **trust, "LC_ALL": "C.UTF-8"}, folder)
 
 
 class TestRevisions:
@@ -370,6 +371,22 @@ def test_credentials_that_cannot_be_handed_over(tmp_path: Path) -> None:
     assert "secret" not in refused.value.message
 
 
+@contextmanager
+def _served(hg: Path, identity: Path) -> Iterator[str]:
+    """The repository over TLS, at a port that the program chooses when it takes it."""
+    line = ["hg", "--cwd", str(hg), "serve", "--address", "localhost", "--port", "0"]
+    line += ["--certificate", str(identity)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline().decode()
+            listening = re.search(r"localhost:(\d+)/", said)
+            assert listening, said
+            yield f"hg+https://localhost:{listening[1]}/"
+        finally:
+            process.terminate()
+
+
 @pytest.mark.tool("hg")
 class TestMercurial:
     @pytest.fixture
@@ -411,11 +428,9 @@ class TestMercurial:
         stranger_bundle: Path,
         tmp_path: Path,
     ) -> None:
-        identity, port = tmp_path / "identity.pem", free_port()
+        identity = tmp_path / "identity.pem"
         private_ca.leaf("localhost").write_identity(identity)
-        line = ["hg", "--cwd", str(hg), "serve", "--address", "localhost", "--port", str(port)]
-        with program([*line, "--certificate", str(identity)], tmp_path / "hg.log", port):
-            url = f"hg+https://localhost:{port}/"
+        with _served(hg, identity) as url:
             stand.environ["CURL_CA_BUNDLE"] = str(stranger_bundle)
             with pytest.raises(BuildError):
                 stand.check_out(url)
