@@ -305,7 +305,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
     clean_environ: dict[str, str], private_ca: Authority, bundle: Path, venv: Venv, cache: Path,
 ) -> None:  # fmt: skip
     """A wheel of a size that is followed without being asked to."""
-    artifact = stored(wheel("big", files={"big/lib.so": BYTES * 14}))
+    artifact = stored(wheel("big", files={"big/lib.so": bytes(70 << 20)}))
     assert len(artifact.data) > fetch.WORTH_FOLLOWING
     index = Faults(SimpleIndex([artifact]))
     index.always(PATH, lambda response: replace(response, throttle=100_000))

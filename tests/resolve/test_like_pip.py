@@ -18,10 +18,14 @@ from support.universes import Verdict, World, ask_pip, make_world, problem_of
 _COUNT = int(os.environ.get("KEDGE_TEST_WORLDS", "80"))
 _FIRST = int(os.environ.get("KEDGE_TEST_FIRST_WORLD", "1"))
 
-pytestmark = pytest.mark.skipif(
-    Version(importlib.metadata.version("pip")) < Version("26.3"),
-    reason="needs pip 26.3 or newer as the yardstick",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        Version(importlib.metadata.version("pip")) < Version("26.3"),
+        reason="needs pip 26.3 or newer as the yardstick",
+    ),
+    # The first of each process waits for pip to answer for all of them.
+    pytest.mark.timeout(900),
+]
 
 
 @pytest.fixture(scope="module")
