@@ -374,14 +374,16 @@ def test_credentials_that_cannot_be_handed_over(tmp_path: Path) -> None:
 @contextmanager
 def _served(hg: Path, identity: Path) -> Iterator[str]:
     """The repository over TLS, at a port that the program chooses when it takes it."""
-    line = ["hg", "--cwd", str(hg), "serve", "--address", "localhost", "--port", "0"]
-    line += ["--certificate", str(identity)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    command = ["hg", "--cwd", str(hg), "serve", "--address", "localhost", "--port", "0"]
+    command += ["--certificate", str(identity)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         try:
-            said = process.stdout.readline().decode()
-            listening = re.search(r"localhost:(\d+)/", said)
-            assert listening, said
+            said = ""
+            while not (listening := re.search(r"localhost:(\d+)/", said)):
+                line = process.stdout.readline()
+                assert line, said
+                said += line.decode()
             yield f"hg+https://localhost:{listening[1]}/"
         finally:
             process.terminate()

@@ -49,7 +49,7 @@ def _mounted(place: Path, *options: str, within: Path) -> Iterator[Path]:
         lines = Path("/proc/mounts").read_text().splitlines()
         places = {line.split(" ")[1] for line in lines} - before
         for found in sorted(places, key=len, reverse=True):
-            if Path(found).is_relative_to(within):
+            if Path(found).is_relative_to(within.resolve()):
                 subprocess.run(["umount", "-l", found], check=True)
 
 
