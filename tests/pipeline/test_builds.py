@@ -611,7 +611,7 @@ def test_two_are_built_at_once(shop: Shop, venv: Venv, tmp_path: Path) -> None:
         "    import time\n"
         f"    marks = [os.path.join({str(tmp_path)!r}, name) for name in ('left', 'right')]\n"
         f"    open(os.path.join({str(tmp_path)!r}, NAME), 'w').close()\n"
-        "    for _ in range(1200):\n"
+        "    for _ in range(2400):\n"
         "        if all(map(os.path.exists, marks)):\n"
         "            return _wheel(folder, _sources())\n"
         "        time.sleep(0.05)\n"
