@@ -132,11 +132,11 @@ def test_another_way_of_linking_than_was_asked_for_is_told(stand: Stand) -> None
 
 def test_wrappers_that_setuptools_made_are_left_out(stand: Stand) -> None:
     told = Told()
-    old = {"scripts/demo": "#!python\nold\n", "scripts/demo-script.py": "old"}
+    old = {"scripts/demo": "#!python\nits_own()\n", "scripts/demo-script.py": "its_own()"}
     stand.install(wheel("demo", entry_points={"demo": "demo:main"}, data=old), reporter=told)
     assert told.all("contested") == []
     assert not (stand.venv.scripts / "demo-script.py").exists()
-    assert "old" not in (stand.venv.scripts / "demo").read_text()
+    assert "its_own" not in (stand.venv.scripts / "demo").read_text()
     assert len([path for path in _rows(stand, "demo") if path.endswith("bin/demo")]) <= 1
 
 
