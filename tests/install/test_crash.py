@@ -16,7 +16,11 @@ from kedge.install import carry_out, recover
 from support.installing import Stand, forked, kill
 from support.wheels import Artifact, wheel
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()"),
+    # Hundreds of processes, one after the other.
+    pytest.mark.timeout(900),
+]
 
 #: More than any change here takes; a test that gets there would never end.
 _TOO_MANY = 400
