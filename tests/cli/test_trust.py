@@ -8,7 +8,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from cryptography import x509
 from kedge.cli.main import main
 from kedge.trust.export import VARIABLES
 from support.pki import Authority, authority
+from support.processes import wait_until
 from support.venvs import Kedge
 
 Show = Callable[..., str]
@@ -195,14 +195,37 @@ def test_exec_passes_signals_on(
         f"open({str(mark)!r}, 'w').close()\ntime.sleep(60)\n"
     )
     words = ("exec", "--cert", bundle, "--", sys.executable, "-c", code)
-    process = Kedge(clean_environ).start("trust", *words)
-    for _ in range(600):
-        if mark.exists():
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    with Kedge(clean_environ).start("trust", *words) as process:
+        wait_until(mark.exists)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
     assert process.returncode == 5
+
+
+#: Told to end when the program is about to be started: there is nobody yet to pass it on to.
+TOLD_EARLY = """
+import os, sys
+
+def tell(event, arguments):
+    if event == "subprocess.Popen":
+        os.kill(os.getpid(), {number})
+
+sys.addaudithook(tell)
+from kedge.cli.main import program
+sys.exit(program())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_exec_passes_on_what_came_before_the_program(
+    number: signal.Signals, clean_environ: dict[str, str], bundle: Path
+) -> None:
+    """The program is not left alone, and kedge waits for it."""
+    code = TOLD_EARLY.format(number=int(number))
+    words = ["trust", "exec", "--cert", str(bundle), "--", "sleep", "600"]
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, env=clean_environ, capture_output=True, text=True)
+    assert done.returncode == 128 + number, done.stderr
 
 
 def test_exec_of_nothing_that_exists(clean_environ: dict[str, str], bundle: Path) -> None:
@@ -212,8 +235,11 @@ def test_exec_of_nothing_that_exists(clean_environ: dict[str, str], bundle: Path
 
 def test_a_name_in_a_bundle_cannot_write_over_a_fingerprint(show: Show, tmp_path: Path) -> None:
     """Fingerprints are compared here, and who made the certificate chose its name."""
-    forged = authority("Good Root\x1b[1A\x1b[2K\r\n    SHA-256 00:11:22")
+    # As long as a name has room for: the certificate's own may well begin with fewer of them.
+    claim = "SHA-256 00:11:22:33:44:55:66:77"
+    forged = authority(f"Good Root\x1b[1A\x1b[2K\r\n    {claim}")
     text = show("show", "-v", "--cert", forged.write_pem(tmp_path / "forged.pem"))
+    assert claim in text
     assert all(line.isprintable() for line in text.splitlines())
-    assert not any(line.strip().startswith("SHA-256 00") for line in text.splitlines())
+    assert not any(line.strip().startswith(claim) for line in text.splitlines())
     assert fingerprint(forged) in text

@@ -20,7 +20,7 @@ from kedge.model import Sourced, TrustDecision
 from kedge.settings import options as table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from subprocess import Popen
 
     from kedge.cli.run import Job
@@ -103,27 +103,46 @@ def _exec(job: Job, anchors: trust.Anchors) -> int:
         raise KedgeError(f"There is no program {program}.", hint="Is it on PATH?")
     with tempfile.TemporaryDirectory(prefix="kedge-trust-") as folder:
         environ = {**job.environ, **write_for_others(anchors, Path(folder))}
-        try:
-            child = subprocess.Popen([found, *words], env=environ)
-        except OSError as exc:
-            raise KedgeError(f"{found} cannot be started: {exc.strerror}.") from exc
-        with _passed_on(child):
+        # Before it is started: whoever is told to end meanwhile would leave it alone, without its
+        # anchors.
+        with _passed_on() as take_charge:
+            try:
+                child = subprocess.Popen([found, *words], env=environ)
+            except OSError as exc:
+                raise KedgeError(f"{found} cannot be started: {exc.strerror}.") from exc
+            take_charge(child)
             code = child.wait()
     return code if code >= 0 else 128 - code
 
 
 @contextmanager
-def _passed_on(child: Popen[bytes]) -> Iterator[None]:
-    """Signals are the program's to answer: the terminal sends it Ctrl-C, and we send the rest."""
+def _passed_on() -> Iterator[Callable[[Popen[bytes]], None]]:
+    """Signals are the program's to answer: the terminal sends it Ctrl-C, and we send the rest.
+
+    What arrives before there is a program is kept, and sent once it is handed over.
+    """
+    children: list[Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        if not children:
+            early.append(number)
+        elif number != signal.SIGINT:
+            children[0].send_signal(number)
+
+    def take_charge(child: Popen[bytes]) -> None:
+        children.append(child)
+        for number in early:
+            child.send_signal(number)
+
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
-        for name in ("SIGTERM", "SIGHUP"):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
             if number is not None:
-                before[number] = signal.signal(number, lambda sent, _: child.send_signal(sent))
+                before[number] = signal.signal(number, pass_on)
     try:
-        yield
+        yield take_charge
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
