@@ -6,11 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from support.processes import wait_until
 from support.venvs import Venv, make_venv
 from support.wheels import wheel
 
@@ -108,10 +108,9 @@ def test_being_told_to_end_leaves_nothing_behind(
             silent.settimeout(60)
             connection, _ = silent.accept()
             with connection:
-                time.sleep(0.2)
-                assert list(temporary.iterdir())
+                wait_until(lambda: list(temporary.iterdir()))
                 process.send_signal(number)
-                _, said = process.communicate(timeout=30)
+                _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert b"Traceback" not in said
     assert list(temporary.iterdir()) == []
@@ -119,7 +118,7 @@ def test_being_told_to_end_leaves_nothing_behind(
 
 #: What is to be done when Python ends: callbacks, threads that are waited for, what is buffered.
 LEAVES = """
-import atexit, sys, threading, time
+import atexit, sys, threading
 from kedge.cli.main import leave
 {before}
 sys.stdout.write("written ")
@@ -133,7 +132,8 @@ leave(3)
         pytest.param("", "written ", id="what is buffered"),
         pytest.param("atexit.register(print, 'last')", "written last\n", id="a callback"),
         pytest.param(
-            "threading.Thread(target=lambda: (time.sleep(0.3), print('waited'))).start()",
+            "ended = threading.main_thread().join\n"
+            "threading.Thread(target=lambda: (ended(), print('waited'))).start()",
             "written waited\n",
             id="a thread",
         ),
