@@ -80,5 +80,5 @@ def runner(capsys: pytest.CaptureFixture[str]) -> Run:
 def install(run: Run, keeper: Keeper, url: str, *words: str) -> Told:
     """``kedge install demo`` from that index, as the keeper is set up; nothing is repeated."""
     line = ["install", "--target", keeper.folder / "out", "-i", url, *words_of(keeper)]
-    patience = ["--retries", "0", "--timeout", "2"]
+    patience = ["--retries", "0", "--timeout", str(keeper.limit)]
     return run(*line, *patience, *words, "demo", **environ_of(keeper))

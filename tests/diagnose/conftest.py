@@ -1,4 +1,4 @@
-"""The keeper of one test's servers."""
+"""The keeper of one test's servers, and time enough to find out about them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 from diagnose.zoo import Keeper
+from support.unhurried import waiting
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting(monkeypatch)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
+
 from diagnose import zoo
 from diagnose.zoo import Keeper
 from kedge.cli.main import main
@@ -25,6 +27,7 @@ from kedge.diagnose import Cause
 from kedge.model import PYPI_HOSTS, OriginKind
 from support import pki
 from support.servers import Response
+from support.unhurried import waiting
 
 #: Columns of the terminal that the examples are made for.
 WIDTH = 88
@@ -72,7 +75,8 @@ def _empty_store(keeper: Keeper) -> str:
     return zoo.private_root(keeper)
 
 
-_QUICKLY = ("--timeout", "1", "--retries", "0")
+_ONCE = ("--retries", "0")
+_BRIEFLY = ("--timeout", "1")
 SPECIMENS: Mapping[Cause, Specimen] = {
     Cause.UNTRUSTED_ROOT: Specimen(_ANIMALS["private-root-presented"]),
     Cause.TLS_INTERCEPTION: Specimen(_intercepted),
@@ -96,13 +100,13 @@ SPECIMENS: Mapping[Cause, Specimen] = {
     Cause.CLIENT_CERT_REQUIRED: Specimen(_ANIMALS["nginx-400"]),
     Cause.CLIENT_CERT_REJECTED: Specimen(_ANIMALS["client-refused-1.2"]),
     Cause.NOT_TLS: Specimen(_ANIMALS["plain-http"]),
-    Cause.CONNECTION_CUT: Specimen(_ANIMALS["cut"], _QUICKLY),
-    Cause.CONNECTION_REFUSED: Specimen(_ANIMALS["refused"], _QUICKLY),
-    Cause.DNS: Specimen(lambda _: "https://packages.corp.invalid/simple/", _QUICKLY),
-    Cause.TIMEOUT: Specimen(_ANIMALS["silent"], _QUICKLY),
+    Cause.CONNECTION_CUT: Specimen(_ANIMALS["cut"], _ONCE),
+    Cause.CONNECTION_REFUSED: Specimen(_ANIMALS["refused"], _ONCE),
+    Cause.DNS: Specimen(lambda _: "https://packages.corp.invalid/simple/", _ONCE),
+    Cause.TIMEOUT: Specimen(_ANIMALS["silent"], (*_BRIEFLY, *_ONCE)),
     Cause.PROXY_AUTH: Specimen(_ANIMALS["proxy-407"]),
     Cause.PROXY_REFUSED: Specimen(_ANIMALS["proxy-403"]),
-    Cause.PROXY_UNREACHABLE: Specimen(_ANIMALS["proxy-gone"], _QUICKLY),
+    Cause.PROXY_UNREACHABLE: Specimen(_ANIMALS["proxy-gone"], _ONCE),
     Cause.PROXY_TLS: Specimen(_ANIMALS["proxy-is-plain"]),
     Cause.CAPTIVE_PORTAL: Specimen(_ANIMALS["portal"]),
     Cause.NOT_AN_INDEX: Specimen(_no_index),
@@ -116,6 +120,7 @@ def printed(cause: Cause, folder: Path, environ: Mapping[str, str]) -> str:
     """The command, and what it prints from the error on; as stable as it can be."""
     specimen = SPECIMENS[cause]
     with ExitStack() as stack:
+        waiting(stack.enter_context(pytest.MonkeyPatch.context()))
         keeper = Keeper(folder, stack)
         system = keeper.bundle(pki.authority("Example Public Root"), name="system.pem")
         keeper.environ["SSL_CERT_FILE"] = system.name
@@ -123,8 +128,7 @@ def printed(cause: Cause, folder: Path, environ: Mapping[str, str]) -> str:
         words = ["install", "six", "--index-url", url, *_words_of(keeper), *specimen.words]
         environ = {**environ, **keeper.environ, "COLUMNS": str(WIDTH)}
         text = _run(words, {**environ, **_variables_of(keeper)}, folder)
-    command = " ".join(word for word in words if word not in _QUICKLY)
-    return _stable(f"$ kedge {command}\n{text}", folder)
+    return _stable(f"$ kedge {' '.join(words)}\n{text}", folder)
 
 
 def _words_of(keeper: Keeper) -> Iterator[str]:
@@ -173,7 +177,9 @@ _PAIRS = r"(?:[0-9A-F]{2}:){15}[0-9A-F]{2}"
 
 def _stable(text: str, folder: Path) -> str:
     text = _with_names(text.replace(f"{folder}{os.sep}", ""))
-    return _with_fingerprints(_with_dates(text)).replace(" " + " ".join(_QUICKLY), "").rstrip()
+    for words in (_BRIEFLY, _ONCE):
+        text = text.replace(" " + " ".join(words), "")
+    return _with_fingerprints(_with_dates(text)).rstrip()
 
 
 def _with_names(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -129,10 +128,7 @@ def test_every_cause_has_an_animal() -> None:
 
 @pytest.mark.parametrize("animal", [pytest.param(each, id=each.id) for each in ANIMALS])
 def test_what_is_told(animal: Animal, keeper: Keeper, run: Run) -> None:
-    url = animal.build(keeper)
-    began = time.monotonic()
-    told = install(run, keeper, url)
-    seconds = time.monotonic() - began
+    told = install(run, keeper, animal.build(keeper))
     assert told.code == 1
     assert told.stdout == ""
     assert told.causes == tuple(cause.value for cause in animal.told or animal.causes)
@@ -141,8 +137,6 @@ def test_what_is_told(animal: Animal, keeper: Keeper, run: Run) -> None:
     assert _repeated(told) == []
     for specific in SPECIFICS.get(animal.id, nothing)(keeper):
         assert specific in told.stderr
-    # Two seconds of patience for the command, two for the second look, and starting up.
-    assert seconds < 8
 
 
 def _repeated(told: Told) -> list[str]:

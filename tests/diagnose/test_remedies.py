@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -21,6 +22,7 @@ from kedge.diagnose.route import Place
 from kedge.diagnose.sentences import sentence
 from kedge.errors import (
     ConnectionFailedError,
+    ConnectionTimeoutError,
     HttpStatusError,
     NotAnIndexError,
     NotFoundError,
@@ -41,6 +43,9 @@ from support import pki
 from support.proxies import Proxy
 
 USER = User(words=("install", "x"))
+WAITING = {
+    each.id: each for each in (*zoo.ROUTES, *zoo.COMMANDS) if each.causes == (Cause.TIMEOUT,)
+}
 ANIMALS = {each.id: each for each in (*zoo.CERTIFICATES, *zoo.HANDSHAKES, *zoo.ROUTES)}
 
 OBTAIN, TELL, LOWER = RemedyKind.OBTAIN_ROOT, RemedyKind.TELL_OPERATOR, RemedyKind.TRUST_HOST
@@ -276,6 +281,18 @@ def test_a_failure_that_has_passed_has_no_cause(keeper: Keeper) -> None:
     assert found.sound
 
 
+@pytest.mark.parametrize("name", ["silent", "proxy-silent", "mute"])
+def test_what_was_waited_for_in_vain_is_not_waited_for_so_long_again(
+    name: str, keeper: Keeper
+) -> None:
+    """Nobody answers, and the limit, of hours, is not what ends it."""
+    url = WAITING[name].build(keeper)
+    error = ConnectionTimeoutError("nothing", url=url, peer=NetworkOrigin.of(url))
+    found = diagnose.diagnose(error, replace(keeper.surroundings, limit=9999), USER)
+    assert found is not None
+    assert found.codes == ("timeout",)
+
+
 def test_a_status_is_looked_into_where_it_may_be_about_the_connection(keeper: Keeper) -> None:
     url = zoo.like_nginx(keeper)
     wanted = diagnose.diagnose(
@@ -283,10 +300,10 @@ def test_a_status_is_looked_into_where_it_may_be_about_the_connection(keeper: Ke
     )
     assert wanted is not None
     assert wanted.codes == ("client-cert-required",)
-    keeper.servers[0].forget()
-    other = HttpStatusError("404", url=url, status=404)
-    assert diagnose.diagnose(other, keeper.surroundings, USER) is None
-    assert keeper.servers[0].handshakes == []
+    other = zoo.like_nginx(keeper)
+    absent = HttpStatusError("404", url=other, status=404)
+    assert diagnose.diagnose(absent, keeper.surroundings, USER) is None
+    assert keeper.servers[1].connections == 0
 
 
 @pytest.mark.parametrize(("theirs", "word"), [(True, "kedge's fault"), (False, TRUSTSTORE_ISSUES)])

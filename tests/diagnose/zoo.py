@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -31,11 +32,15 @@ from kedge.model import PYPI_HOSTS, Hop, NetworkOrigin, Origin, OriginKind, Sour
 from kedge.trust import der
 from support import pki
 from support.pki import Authority, Certificate
-from support.proxies import Proxy, free_port
+from support.ports import refusing_port
+from support.proxies import Proxy
 from support.servers import Handler, Request, Response, Server
+from support.unhurried import LONG
 from transport.sessions import RawServer, saying, silence
 
 AIA_URL = "http://pki.example/issuing.crt"
+#: Seconds for who will never answer; for all others there is time enough.
+PATIENCE = 4.0
 CERT = Origin(OriginKind.COMMAND_LINE, "--cert")
 
 
@@ -51,6 +56,8 @@ class Keeper:
     client_origins: frozenset[NetworkOrigin] = frozenset()
     trusted_hosts: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    #: Seconds after which nothing is waited for.
+    limit: float = LONG
     #: What a test needs again when it looks at the findings.
     notes: dict[str, Certificate] = field(default_factory=dict)
     servers: list[Server] = field(default_factory=list)
@@ -116,7 +123,7 @@ class Keeper:
                 Sourced(each, Origin(OriginKind.COMMAND_LINE, "--trusted-host"))
                 for each in self.trusted_hosts
             ),
-            limit=4.0,
+            limit=self.limit,
         )
 
 
@@ -160,6 +167,18 @@ def dated(moment: datetime) -> Handler:
 
 def in_days(days: float) -> datetime:
     return datetime.now(timezone.utc) + timedelta(days=days)
+
+
+def mute(stack: ExitStack) -> Handler:
+    """Takes every request, and answers none before the test is over."""
+    over = threading.Event()
+    stack.callback(over.set)
+
+    def wait(_: Request) -> Response:
+        over.wait()
+        return Response(hang_up=True)
+
+    return wait
 
 
 def redirecting(location: str) -> Handler:
@@ -886,6 +905,12 @@ def hang_up(connection: socket.socket) -> None:
     connection.recv(65536)
 
 
+def silent(keeper: Keeper) -> str:
+    """Nothing but the end of our patience ends that."""
+    keeper.limit = PATIENCE
+    return speaking(silence)(keeper)
+
+
 def plain(words: bytes) -> Callable[[Keeper], str]:
     return speaking(saying(words))
 
@@ -908,6 +933,7 @@ def without_secure_renegotiation(connection: socket.socket) -> None:
     hello = b"\x03\x03" + bytes(32) + b"\x00" + b"\xc0\x2f" + b"\x00"
     message = b"\x02" + len(hello).to_bytes(3, "big") + hello
     connection.sendall(b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message)
+    connection.shutdown(socket.SHUT_WR)  # a client that takes it would wait for more
     connection.recv(65536)
 
 
@@ -923,7 +949,7 @@ def names_alert(number: int) -> Check:
 
 
 def nobody_listens(keeper: Keeper) -> str:
-    return f"https://localhost:{free_port()}/simple/"
+    return f"https://localhost:{keeper.stack.enter_context(refusing_port())}/simple/"
 
 
 def no_such_host(keeper: Keeper) -> str:
@@ -950,7 +976,7 @@ def names_status(status: int) -> Check:
 
 
 def proxy_gone(keeper: Keeper) -> str:
-    keeper.uses(f"http://localhost:{free_port()}")
+    keeper.uses(f"http://localhost:{keeper.stack.enter_context(refusing_port())}")
     return "https://files.example/simple/"
 
 
@@ -963,6 +989,11 @@ def proxy_speaking(
         return "https://files.example/simple/"
 
     return build
+
+
+def proxy_silent(keeper: Keeper) -> str:
+    keeper.limit = PATIENCE
+    return proxy_speaking(silence)(keeper)
 
 
 def proxy_untrusted(keeper: Keeper) -> str:
@@ -1043,7 +1074,7 @@ def names_bundle(findings: Sequence[Finding], keeper: Keeper) -> None:
 ROUTES = (
     Animal("refused", nobody_listens, (Cause.CONNECTION_REFUSED,)),
     Animal("cut", speaking(hang_up), (Cause.CONNECTION_CUT,)),
-    Animal("silent", speaking(silence), (Cause.TIMEOUT,)),
+    Animal("silent", silent, (Cause.TIMEOUT,)),
     Animal(
         "plain-http",
         plain(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
@@ -1074,7 +1105,7 @@ ROUTES = (
     Animal("proxy-502", proxied(refuse=502), (Cause.PROXY_REFUSED,), names_status(502)),
     Animal("proxy-gone", proxy_gone, (Cause.PROXY_UNREACHABLE,), on_the_proxy),
     Animal("proxy-cut", proxy_speaking(hang_up), (Cause.CONNECTION_CUT,), on_the_proxy),
-    Animal("proxy-silent", proxy_speaking(silence), (Cause.TIMEOUT,), on_the_proxy),
+    Animal("proxy-silent", proxy_silent, (Cause.TIMEOUT,), on_the_proxy),
     Animal("proxy-ssh", proxy_speaking(saying(b"SSH-2.0-x\r\n")), (Cause.PROXY_REFUSED,)),
     Animal(
         "proxy-is-plain",
@@ -1136,6 +1167,14 @@ def answering(response: Response) -> Callable[[Keeper], str]:
     return build
 
 
+def never_answering(keeper: Keeper) -> str:
+    """The handshake passes, and that is all."""
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    keeper.limit = PATIENCE
+    return keeper.serves(root.leaf("localhost"), mute(keeper.stack))
+
+
 def plain_address(keeper: Keeper) -> str:
     return "http://index.example/simple/"
 
@@ -1176,7 +1215,7 @@ COMMANDS = (
         (Cause.NOT_AN_INDEX,),
     ),
     Animal("hangs-up", answering(Response(hang_up=True)), (Cause.CONNECTION_CUT,)),
-    Animal("mute", answering(Response(delay=12)), (Cause.TIMEOUT,)),
+    Animal("mute", never_answering, (Cause.TIMEOUT,)),
     Animal("nginx-400-own", like_nginx_unconvinced, (Cause.CLIENT_CERT_REJECTED,)),
     Animal("plain-address", plain_address, (Cause.NOT_TLS,)),
     Animal("no-store", no_store, (Cause.EMPTY_SYSTEM_STORE,)),
