@@ -155,6 +155,16 @@ def test_an_expired_root_beside_a_renewed_one_is_not_blamed() -> None:
     assert causes(found) == [Cause.NAME_MISMATCH]
 
 
+def too_early(
+    leaf: Certificate, root: Certificate, *, wait: timedelta, ahead: timedelta
+) -> Evidence:
+    """Examined so long before the leaf is valid; the server's clock is so far ahead of ours."""
+    now = leaf.certificate.not_valid_before_utc - wait
+    verdicts = (refused(Role.DECIDED, 9, root),)
+    there = now + ahead
+    return evidence("a.example", leaf, verdicts=verdicts, now=now, server_time=there)
+
+
 @pytest.mark.parametrize(
     ("ahead", "cause"),
     [
@@ -166,10 +176,7 @@ def test_an_expired_root_beside_a_renewed_one_is_not_blamed() -> None:
 def test_whose_clock_is_wrong(ahead: timedelta, cause: Cause) -> None:
     root = pki.authority("Root")
     leaf = root.leaf("a.example", validity=pki.NOT_YET)
-    found = evidence(
-        "a.example", leaf, verdicts=(refused(Role.DECIDED, 9, root),), server_time=NOW + ahead
-    )
-    assert causes(found) == [cause]
+    assert causes(too_early(leaf, root, wait=DAY, ahead=ahead)) == [cause]
 
 
 @pytest.mark.parametrize(
@@ -183,13 +190,8 @@ def test_an_hour_is_no_wrong_clock(ahead: int, cause: Cause) -> None:
     """``ahead`` in minutes. The certificate is valid in half an hour."""
     root = pki.authority("Root")
     leaf = root.leaf("a.example", validity=pki.Validity(start=0.5 / 24))
-    found = evidence(
-        "a.example",
-        leaf,
-        verdicts=(refused(Role.DECIDED, 9, root),),
-        server_time=NOW + timedelta(minutes=ahead),
-    )
-    assert causes(found) == [cause]
+    wait, apart = timedelta(minutes=30), timedelta(minutes=ahead)
+    assert causes(too_early(leaf, root, wait=wait, ahead=apart)) == [cause]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,8 +28,10 @@ from kedge.trust import ClientCertificate, load
 from kedge.trust.decide import decide
 from support import pki
 from support.indexes import SimpleIndex
-from support.proxies import Proxy, free_port
+from support.ports import refusing_port
+from support.proxies import Proxy
 from support.servers import Handler, Request, Response, Server
+from support.unhurried import LONG
 from support.venvs import versions_in, with_private_certifi
 from support.wheels import wheel
 
@@ -111,6 +113,7 @@ class Desk:
             if client.value is not None
             else None,
             client_origins=frozenset({NetworkOrigin.of(self.url)}),
+            limit=LONG,
         )
 
     def diagnose(self) -> Diagnosis:
@@ -268,13 +271,21 @@ def proxy_wants_a_password(desk: Desk) -> None:
 
 
 def proxy_is_gone(desk: Desk) -> None:
-    proxied(desk, f"http://localhost:{free_port()}")
+    proxied(desk, f"http://localhost:{desk.stack.enter_context(refusing_port())}")
 
 
 def proxy_in_a_variable_is_gone(desk: Desk) -> None:
     desk.serves()
     desk.words += ["--cert", desk.pem(desk.root, name="right.pem")]
-    desk.environ["HTTPS_PROXY"] = f"http://localhost:{free_port()}"
+    port = desk.stack.enter_context(refusing_port())
+    desk.environ["HTTPS_PROXY"] = f"http://localhost:{port}"
+
+
+def answer_and_close(client: socket.socket, answer: bytes) -> None:
+    """All that was asked is read first: what is left unread would take the answer away with it."""
+    with closing(client):
+        client.recv(65536)
+        client.sendall(answer)
 
 
 class FrankProxy(Proxy):
@@ -282,8 +293,7 @@ class FrankProxy(Proxy):
 
     def _serve(self, client: socket.socket) -> None:
         if client.recv(1, socket.MSG_PEEK) == b"\x16":
-            client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-            client.close()
+            answer_and_close(client, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         else:
             super()._serve(client)
 
@@ -297,8 +307,7 @@ class StrictProxy(Proxy):
 
     def _serve(self, client: socket.socket) -> None:
         if client.recv(1, socket.MSG_PEEK) != b"\x16":
-            client.sendall(bytes([0x15, 3, 1, 0, 2, 2, 10]))
-            client.close()
+            answer_and_close(client, bytes([0x15, 3, 1, 0, 2, 2, 10]))
         else:
             super()._serve(client)
 
