@@ -81,7 +81,6 @@ def test_own_pythons_are_not_started(env: Venv, monkeypatch: pytest.MonkeyPatch)
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(subprocess, "Popen", refuse)
     own = Path(sys.prefix)
     choices = [
         Choice(Reason.HOME, str(own)),
@@ -90,12 +89,13 @@ def test_own_pythons_are_not_started(env: Venv, monkeypatch: pytest.MonkeyPatch)
     ]
     if sys.prefix != sys.base_prefix:
         choices += [named(own), active(own), named(own / "bin" / "python3")]
-    for choice in choices:
-        assert choose(choice, environ={}).own, choice
-    for choice in (named(env.path), active(env.path), named(env.python)):
-        with pytest.raises(AssertionError, match="started"):
-            choose(choice, environ={})
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", refuse)
+        for choice in choices:
+            assert choose(choice, environ={}).own, choice
+        for choice in (named(env.path), active(env.path), named(env.python)):
+            with pytest.raises(AssertionError, match="started"):
+                choose(choice, environ={})
     called: list[str] = []
     assert not choose(named(env.path), environ={}, meanwhile=lambda: called.append("once")).own
     assert called == ["once"]
