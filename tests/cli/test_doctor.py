@@ -18,8 +18,7 @@ from kedge.cli.run import run
 from support import pki
 from support.indexes import SimpleIndex, page_of
 from support.pki import Authority, Certificate
-from support.ports import refusing_port
-from support.proxies import Proxy
+from support.proxies import Proxy, free_port
 from support.servers import Handler, Request, Response, Server, redirect, with_basic_auth
 from support.unhurried import waiting
 from support.venvs import Kedge, Outcome
@@ -219,7 +218,7 @@ def test_a_tls_proxy_has_a_chain_of_its_own(
 
 def test_a_proxy_that_is_gone_is_explained_once(clinic: Clinic) -> None:
     one, two = clinic.index(), clinic.index()
-    proxy = f"http://localhost:{clinic.stack.enter_context(refusing_port())}"
+    proxy = f"http://localhost:{free_port()}"
     words = ("-i", f"{one.url}/simple", "--extra-index-url", f"{two.url}/simple")
     outcome = clinic(*words, HTTPS_PROXY=proxy)
     assert outcome.code == 1
@@ -324,9 +323,8 @@ main(["doctor", *sys.argv[1:]], environ=dict(os.environ))
 def test_requests_is_imported_before_the_threads_start(clinic: Clinic) -> None:
     """It sets a filter of warnings then, which another thread's ``catch_warnings`` could undo:
     urllib3's word on a missing PySocks came through, now and then."""
-    port = clinic.stack.enter_context(refusing_port())
     done = subprocess.run(
-        [sys.executable, "-c", _WHO_IMPORTS, f"https://localhost:{port}/simple/"],
+        [sys.executable, "-c", _WHO_IMPORTS, f"https://localhost:{free_port()}/simple/"],
         env=clinic.kedge.environ,
         capture_output=True,
         text=True,

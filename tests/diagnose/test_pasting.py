@@ -28,8 +28,7 @@ from kedge.trust import ClientCertificate, load
 from kedge.trust.decide import decide
 from support import pki
 from support.indexes import SimpleIndex
-from support.ports import refusing_port
-from support.proxies import Proxy
+from support.proxies import Proxy, free_port
 from support.servers import Handler, Request, Response, Server
 from support.unhurried import LONG
 from support.venvs import versions_in, with_private_certifi
@@ -271,14 +270,13 @@ def proxy_wants_a_password(desk: Desk) -> None:
 
 
 def proxy_is_gone(desk: Desk) -> None:
-    proxied(desk, f"http://localhost:{desk.stack.enter_context(refusing_port())}")
+    proxied(desk, f"http://localhost:{free_port()}")
 
 
 def proxy_in_a_variable_is_gone(desk: Desk) -> None:
     desk.serves()
     desk.words += ["--cert", desk.pem(desk.root, name="right.pem")]
-    port = desk.stack.enter_context(refusing_port())
-    desk.environ["HTTPS_PROXY"] = f"http://localhost:{port}"
+    desk.environ["HTTPS_PROXY"] = f"http://localhost:{free_port()}"
 
 
 def answer_and_close(client: socket.socket, answer: bytes) -> None:

@@ -32,8 +32,7 @@ from kedge.model import PYPI_HOSTS, Hop, NetworkOrigin, Origin, OriginKind, Sour
 from kedge.trust import der
 from support import pki
 from support.pki import Authority, Certificate
-from support.ports import refusing_port
-from support.proxies import Proxy
+from support.proxies import Proxy, free_port
 from support.servers import Handler, Request, Response, Server
 from support.unhurried import LONG
 from transport.sessions import RawServer, saying, silence
@@ -949,7 +948,7 @@ def names_alert(number: int) -> Check:
 
 
 def nobody_listens(keeper: Keeper) -> str:
-    return f"https://localhost:{keeper.stack.enter_context(refusing_port())}/simple/"
+    return f"https://localhost:{free_port()}/simple/"
 
 
 def no_such_host(keeper: Keeper) -> str:
@@ -976,7 +975,7 @@ def names_status(status: int) -> Check:
 
 
 def proxy_gone(keeper: Keeper) -> str:
-    keeper.uses(f"http://localhost:{keeper.stack.enter_context(refusing_port())}")
+    keeper.uses(f"http://localhost:{free_port()}")
     return "https://files.example/simple/"
 
 
