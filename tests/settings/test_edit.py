@@ -103,6 +103,11 @@ def test_an_empty_section_goes_too() -> None:
     assert unset_value("[a]\nx = 1\n# why\n", "a", "x") == "[a]\n# why\n"
 
 
+def test_an_empty_section_stays_where_the_next_would_become_part_of_a_value() -> None:
+    before = "[a]\nx = 1\n[b]\n  y = 2\n  [c]\n"
+    assert unset_value(before, "b", "y") == "[a]\nx = 1\n[b]\n  [c]\n"
+
+
 def test_every_spelling_is_removed_and_the_last_is_changed() -> None:
     both = "[a]\nindex-url = 1\nindex_url = 2\nother = 3\n"
     assert unset_value(both, "a", "index-url") == "[a]\nother = 3\n"

@@ -66,7 +66,10 @@ def unset_value(text: str, section: str, name: str) -> str:
         lines[entry.line - 1 : entry.end] = _comments(span[1:])
         del expected[entry.section, entry.name]
     if not any(known == section for known, _ in expected):
-        _drop_empty_section(lines, section)
+        try:
+            return _checked("".join(_without_empty_section(lines, section)), expected)
+        except EditError:
+            pass  # what follows its header would become part of the value before
     return _checked("".join(lines), expected)
 
 
@@ -115,18 +118,19 @@ def _comments(lines: Iterable[str]) -> list[str]:
     return [line for line in lines if line.lstrip().startswith(("#", ";"))]
 
 
-def _drop_empty_section(lines: list[str], section: str) -> None:
-    """Remove the header if nothing but blank lines follows until the next one."""
+def _without_empty_section(lines: list[str], section: str) -> list[str]:
+    """Without its header, if nothing but blank lines follows until the next one."""
     headers = parse_ini("".join(lines)).headers
     starts = [number - 1 for _, number in headers] + [len(lines)]
     for index, (name, number) in enumerate(headers):
         body = lines[number : starts[index + 1]]
         if name == section and not any(line.strip() for line in body):
-            del lines[number - 1 : starts[index + 1]]
-            if number - 1 == len(lines):
-                while lines and not lines[-1].strip():
-                    lines.pop()
-            return
+            left = lines[: number - 1] + lines[starts[index + 1] :]
+            if number - 1 == len(left):
+                while left and not left[-1].strip():
+                    left.pop()
+            return left
+    return lines
 
 
 # --------------------------------------------------------------------------------------------
