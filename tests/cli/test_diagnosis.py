@@ -11,6 +11,7 @@ import pytest
 from support.indexes import SimpleIndex
 from support.pki import Authority
 from support.servers import Server
+from support.unhurried import PROGRAM
 from support.venvs import Kedge, make_venv
 from support.wheels import wheel
 
@@ -24,7 +25,7 @@ def server(private_ca: Authority) -> Iterator[Server]:
 
 @pytest.fixture
 def kedge(clean_environ: dict[str, str], tmp_path: Path) -> Kedge:
-    return Kedge(clean_environ, python=make_venv(tmp_path / "env"))
+    return Kedge(clean_environ, python=make_venv(tmp_path / "env"), program=PROGRAM)
 
 
 def pasted(outcome_text: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from support.indexes import SimpleIndex, page_of
 from support.pki import Authority, Certificate
 from support.proxies import Proxy, free_port
 from support.servers import Handler, Request, Response, Server, redirect, with_basic_auth
-from support.unhurried import waiting
+from support.unhurried import PROGRAM, waiting
 from support.venvs import Kedge, Outcome
 from support.wheels import wheel
 from transport.sessions import RawServer, silence
@@ -79,7 +79,7 @@ def clinic(
     waiting(monkeypatch)
     environ = {**clean_environ, "PIP_CERT": str(bundle)}
     with ExitStack() as stack:
-        yield Clinic(private_ca, Kedge(environ), stack, capsys)
+        yield Clinic(private_ca, Kedge(environ, program=PROGRAM), stack, capsys)
 
 
 def peer(report: dict[str, Any], part: str) -> dict[str, Any]:
