@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -289,6 +290,28 @@ def test_what_was_waited_for_in_vain_is_not_waited_for_so_long_again(
     url = WAITING[name].build(keeper)
     error = ConnectionTimeoutError("nothing", url=url, peer=NetworkOrigin.of(url))
     found = diagnose.diagnose(error, replace(keeper.surroundings, limit=9999), USER)
+    assert found is not None
+    assert found.codes == ("timeout",)
+
+
+def test_so_it_is_where_the_probe_still_got_through(keeper: Keeper) -> None:
+    """From the second handshake on nothing comes: the one that verifies is not finished either."""
+    root = pki.authority("Corp Root")
+    keeper.trusts(root)
+    url = keeper.serves(root.leaf("localhost"))
+    over, seen = threading.Event(), []
+    keeper.stack.callback(over.set)
+
+    def stop(*_: object) -> None:
+        seen.append("hello")
+        if len(seen) > 1:
+            over.wait()
+
+    context = keeper.servers[0].context
+    assert context is not None
+    context.sni_callback = stop
+    error = ConnectionTimeoutError("nothing", url=url, peer=NetworkOrigin.of(url))
+    found = diagnose.diagnose(error, keeper.surroundings, USER)
     assert found is not None
     assert found.codes == ("timeout",)
 

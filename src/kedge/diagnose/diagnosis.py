@@ -174,11 +174,12 @@ def _with(found: Examination, rule: Callable[[Evidence], Iterator[Finding]]) -> 
 
 
 def _cut_later(evidence: Evidence) -> Iterator[Finding]:
-    """The handshake is through, and then comes nothing, or the end: a command met the same."""
+    """A handshake is through, and then comes nothing, or the end, be it in the one that verifies:
+    a command met the same."""
     decided = evidence.decided
-    after = decided.after if decided is not None else evidence.capture.after
+    ended = evidence.capture.after if decided is None else decided.after or decided.failure
     cause = {Trouble.TIMEOUT: Cause.TIMEOUT, Trouble.CUT: Cause.CONNECTION_CUT}.get(
-        after.trouble if after is not None else Trouble.ALERT
+        ended.trouble if ended is not None else Trouble.ALERT
     )
     if cause is not None and evidence.capture.failure is None:
         yield Finding(cause=cause, hop=evidence.place.hop, name=evidence.place.origin.hostport)
