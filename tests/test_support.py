@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,6 +25,7 @@ from installer.sources import WheelFile
 from support import pki, surroundings, venvs
 from support.index_servers import IndexServer, devpi, folders_behind_nginx, pypiserver
 from support.indexes import CoreMetadata, SimpleIndex
+from support.processes import wait_until
 from support.proxies import Proxy, mitmproxy
 from support.servers import (
     Faults,
@@ -485,7 +485,7 @@ class TestProxies:
             with pytest.raises(requests.exceptions.RequestException):
                 requests.get("https://localhost:1", proxies={"https": proxy.url})
             assert proxy.entries == []
-            wait_for(lambda: bool(proxy.refusals))
+            wait_until(lambda: proxy.refusals)
 
     @pytest.mark.tool("mitmdump")
     def test_mitmproxy_signs_with_its_own_authority(
@@ -503,14 +503,6 @@ class TestProxies:
             with pytest.raises(requests.exceptions.ProxyError, match="407"):
                 requests.get(server.url, proxies={"https": m.url}, verify=own)
             assert m.hosts == {server.hostport}
-
-
-def wait_for(condition: Callable[[], bool], *, timeout: float = 5) -> None:
-    """For what another thread finds out a moment after us."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 class TestIndexServers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from support.backends import as_sdist, project
 from support.indexes import SimpleIndex
 from support.pki import Authority, authority
+from support.processes import is_gone, wait_until
 from support.proxies import Interceptor, mitmproxy
 from support.servers import Server
 from support.surroundings import PublicIndex
@@ -140,11 +140,11 @@ def test_a_build_behind_a_proxy_that_asks_for_a_password_and_signs_anew(
 _HANGS = """\
 import subprocess, sys, time
 def {hook}(*_, **__):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     with open({mark!r} + ".part", "w") as file:
         file.write(f"{{os.getpid()}} {{child.pid}}")
     os.rename({mark!r} + ".part", {mark!r})
-    time.sleep(100)
+    time.sleep(600)
 """
 
 
@@ -164,31 +164,16 @@ def test_interrupting_a_build_ends_all_of_it(
     archive = as_sdist("spam", "1.0", files).write(tmp_path)
     before = target.snapshot()
     process = plain_kedge.having(TMPDIR=str(temporary)).start("install", archive)
-    end = time.monotonic() + 60
-    while not mark.exists() and time.monotonic() < end and process.poll() is None:
-        time.sleep(0.05)
-    assert mark.exists(), process.communicate()
+    wait_until(lambda: mark.exists() or process.poll() is not None)
+    assert mark.exists(), process.communicate(timeout=60)
     process.send_signal(sent)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in said
     assert target.snapshot() == before
     assert list(temporary.iterdir()) == []
-    for number in map(int, mark.read_text().split()):
-        _ends(number)
-
-
-def _ends(number: int) -> None:
-    for _ in range(100):
-        try:
-            os.kill(number, 0)
-        except ProcessLookupError:
-            return
-        state = Path(f"/proc/{number}/stat")
-        if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"process {number} goes on")
+    numbers = [int(number) for number in mark.read_text().split()]
+    wait_until(lambda: all(map(is_gone, numbers)))
 
 
 def test_two_at_once_build_the_same_source(

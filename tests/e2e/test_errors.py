@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,18 @@ import pytest
 from support import pki, surroundings
 from support.indexes import SimpleIndex
 from support.pki import Authority
-from support.proxies import free_port
-from support.servers import Faults, Response, Server, body, cut, hang_up, instead, slow, status
+from support.processes import wait_until
+from support.servers import (
+    Fault,
+    Faults,
+    Response,
+    Server,
+    body,
+    cut,
+    hang_up,
+    instead,
+    status,
+)
 from support.venvs import Kedge, Outcome, Venv, interrupt
 from support.wheels import (
     Artifact,
@@ -31,6 +40,19 @@ from support.wheels import (
 )
 
 BANANA = "/files/banana-2.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def never() -> Iterator[Fault]:
+    """No answer, as long as the test lasts."""
+    over = threading.Event()
+
+    def wait(response: Response) -> Response:
+        over.wait()
+        return response
+
+    yield wait
+    over.set()
 
 
 class TestUsage:
@@ -172,10 +194,9 @@ class TestPlaces:
         outcome = kedge("install", "banana", *words).failed(1, saying=["index.invalid"])
         assert "no matching distribution" not in outcome.text.lower()
 
-    def test_a_port_where_nobody_listens(self, kedge: Kedge) -> None:
-        port = free_port()
-        words = ("-i", f"https://localhost:{port}/simple", "--retries", "0")
-        kedge("install", "banana", *words).failed(1, saying=[f"localhost:{port}"])
+    def test_a_port_where_nobody_listens(self, kedge: Kedge, closed_port: int) -> None:
+        words = ("-i", f"https://localhost:{closed_port}/simple", "--retries", "0")
+        kedge("install", "banana", *words).failed(1, saying=[f"localhost:{closed_port}"])
 
     def test_plain_http_outside_loopback_is_refused(self, kedge: Kedge, target: Venv) -> None:
         # The guard in the child would end it with 97 if it tried to connect.
@@ -227,13 +248,11 @@ class TestPlaces:
         assert target.versions() == {"banana": "2.0"}
 
     def test_a_server_that_does_not_answer(
-        self, kedge: Kedge, faults: Faults, server: Server
+        self, kedge: Kedge, faults: Faults, server: Server, never: Fault
     ) -> None:
-        faults.always("/simple/banana/", slow(30))
+        faults.always("/simple/banana/", never)
         words = ("banana", "--timeout", "1", "--retries", "0")
-        started = time.monotonic()
         kedge("install", *words).failed(1, saying=[server.hostport])
-        assert time.monotonic() - started < 20
 
 
 class TestProjects:
@@ -352,23 +371,16 @@ class TestWheels:
 
 class TestTheMachine:
     def test_ctrl_c_while_downloading(
-        self, kedge: Kedge, target: Venv, faults: Faults, server: Server
+        self, kedge: Kedge, target: Venv, faults: Faults, server: Server, never: Fault
     ) -> None:
         before = target.snapshot()
-        faults.always(BANANA, slow(30))
-        process = kedge.start("install", "banana")
-        end = time.monotonic() + 30
-        while BANANA not in server.paths and time.monotonic() < end:
-            time.sleep(0.02)
-        assert BANANA in server.paths
-        interrupted = time.monotonic()
+        faults.always(BANANA, never)
+        process = kedge.start("install", "banana", "--timeout", "600")
+        wait_until(lambda: BANANA in server.paths)
         interrupt(process)
-        stdout, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=60)
         outcome = Outcome(("install", "banana"), process.returncode, stdout, stderr)
-        outcome.without_traceback()
-        assert outcome.code in {1, 130, -signal.SIGINT}, outcome
-        assert outcome.stderr.strip()
-        assert time.monotonic() - interrupted < 15
+        outcome.failed(1, saying=["Interrupted"])
         assert target.snapshot() == before
         faults.clear()
         kedge("install", "banana").succeeded()

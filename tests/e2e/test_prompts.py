@@ -172,7 +172,7 @@ class TestInterrupted:
                 session.answer("User for", USER)
             session.wait_for(question)
             session.type("\x03")
-            outcome = session.ended(timeout=20)
+            outcome = session.ended()
             assert session.echoes
         outcome.failed(1, saying=["Interrupted"])
         assert target.snapshot() == before

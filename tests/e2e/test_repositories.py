@@ -316,22 +316,22 @@ class TestCredentials:
         private_ca: Authority,
         tmp_path: Path,
     ) -> None:
-        handler = with_basic_auth(git_http(forge.root), "me", "s3cret")
+        handler = with_basic_auth(git_http(forge.root), "me", "s3cret-word")
         with Server(handler, certificate=private_ca.leaf("localhost")) as server:
-            url = server.url.replace("https://", "git+https://me:s3cret@")
+            url = server.url.replace("https://", "git+https://me:s3cret-word@")
             log = tmp_path / "log"
             words = ("-vvv", "--log", log, "--report", tmp_path / "report.json")
             done = git_kedge("install", *words, "-e", f"{url}/demo.git#egg=demo").succeeded()
             plain = git_kedge("install", *words, f"{url}/demo.git").succeeded()
-            wrong = url.replace("s3cret", "wr0ng")
+            wrong = url.replace("s3cret-word", "wr0ng-word")
             failed = git_kedge("install", "-vvv", f"{wrong}/demo.git").failed()
         for text in (done.stderr, plain.stderr, failed.stderr, done.stdout, log.read_text()):
-            assert "s3cret" not in text
-            assert "wr0ng" not in text
-        assert "s3cret" not in (tmp_path / "report.json").read_text()
+            assert "s3cret-word" not in text
+            assert "wr0ng-word" not in text
+        assert "s3cret-word" not in (tmp_path / "report.json").read_text()
         for path in target.path.rglob("*"):
             if path.is_file() and not path.is_symlink():
-                assert b"s3cret" not in path.read_bytes(), path
+                assert b"s3cret-word" not in path.read_bytes(), path
 
 
 class TestProxies:

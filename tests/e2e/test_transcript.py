@@ -369,7 +369,7 @@ def _carry_out(
         environ["PYTHONPATH"] += f":{kedge.environ['PYTHONPATH']}"
     if way != "directly":
         environ["HTTPS_PROXY"] = environ["HTTP_PROXY"] = world.proxies[way].authorized_url
-    words = ["-vvv", "--debug", "--log", str(out / "log"), "--retries=0"]
+    words = ["-vvv", "--debug", "--log", str(out / "log"), "--retries=0", "--timeout=60"]
     words += ["--report", str(out / "report.json")]
     return kedge("install", *run.words, *words, environ=environ)
 
@@ -388,7 +388,7 @@ def test_the_transcript_would_tell(world: World) -> None:
     ):
         request = urllib.request.Request(world.url("plain"), headers={header: value})
         with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(request, timeout=10)
+            urllib.request.urlopen(request, timeout=60)
         assert len(world.leaks()) == 1
         world.forget()
     assert world.shown_in(f"<{secret.spellings[1]}>") == ["index"]

@@ -107,7 +107,7 @@ class TestOneHost:
     def test_another_port_is_verified(
         self, plain_kedge: Kedge, target: Venv, server: Server
     ) -> None:
-        words = ("-i", f"{server.url}/simple/", "--trusted-host", f"localhost:{server.port + 1}")
+        words = ("-i", f"{server.url}/simple/", "--trusted-host", f"localhost:{server.port - 1}")
         plain_kedge("install", "banana", *words).failed(1, saying=[server.hostport])
         assert server.asked == []
 

@@ -39,7 +39,7 @@ def connect(private_ca: Authority) -> Iterator[Connect]:
         def make(**options: object) -> Session:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(cadata=private_ca.pem.decode())
-            decided = TransportOptions(retries=0, timeout=10, **options)  # type: ignore[arg-type]
+            decided = TransportOptions(retries=0, timeout=60, **options)  # type: ignore[arg-type]
             return stack.enter_context(open_session(DECISION, context, decided))
 
         yield make

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from kedge.index import Index, IndexSources
 from kedge.model import Hashes
 from support.indexes import SimpleIndex
 from support.pki import Authority
+from support.processes import wait_until
 from support.servers import Request, Response, Server, tree, with_basic_auth
 from support.wheels import sdist, wheel
 
@@ -227,7 +227,7 @@ class Gate:
     wanted: int
 
     def __post_init__(self) -> None:
-        self.barrier = threading.Barrier(self.wanted, timeout=10)
+        self.barrier = threading.Barrier(self.wanted, timeout=60)
 
     def __call__(self, request: Request) -> Response:
         self.barrier.wait()
@@ -263,7 +263,7 @@ def test_one_page_is_fetched_once_however_many_ask(serve: Serve, make_index: Mak
     for thread in asking:
         thread.start()
     for thread in asking:
-        thread.join(10)
+        thread.join(60)
     assert answers == [1] * 8
     assert server.paths == ["/simple/spam/"]
 
@@ -272,37 +272,38 @@ def test_what_fails_ahead_is_raised_when_it_is_asked_for(
     serve: Serve, make_index: MakeIndex
 ) -> None:
     server = serve(lambda _: Response(500))
-    index = make_index(f"{server.url}/simple")
-    index.prefetch(["spam"])
-    time.sleep(0.1)
+    index = make_index(f"{server.url}/simple", parallel=1)
+    index.prefetch(["spam", "eggs"])
+    wait_until(lambda: "/simple/eggs/" in server.paths)  # and so the other has failed by now
     with pytest.raises(HttpStatusError):
         index.files("spam")
-    assert server.paths == ["/simple/spam/"]
+    assert server.paths == ["/simple/spam/", "/simple/eggs/"]
 
 
 def test_closing_does_not_wait_for_what_is_under_way(serve: Serve, make_index: MakeIndex) -> None:
     gate = threading.Event()
 
     def handler(_: Request) -> Response:
-        gate.wait(10)
+        gate.wait()
         return Response(404)
 
     server = serve(handler)
+    before = set(threading.enumerate())
     index = make_index(f"{server.url}/simple", parallel=2)
     index.prefetch(["a", "b", "c", "d"])
-    end = time.monotonic() + 5
-    while len(server.paths) < 2 and time.monotonic() < end:
-        time.sleep(0.01)
-    begin = time.monotonic()
-    index.close()
-    assert time.monotonic() - begin < 5
-    gate.set()
-    time.sleep(0.2)  # time enough for a third request, if one were to come
+    try:
+        wait_until(lambda: len(server.paths) == 2)
+        begun = {each for each in threading.enumerate() if each.name.startswith("kedge-index")}
+        index.close()
+        assert [each.is_alive() for each in begun - before] == [True, True]
+    finally:
+        gate.set()
+    wait_until(lambda: not any(each.is_alive() for each in begun - before))
     assert len(server.paths) == 2
 
 
 def test_find_links_pages_are_fetched_ahead_too(serve: Serve, make_index: MakeIndex) -> None:
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=60)
     pages = tree({"/a": b"<a href=spam-1.zip>", "/b": b"<a href=spam-2.zip>"})
 
     def handler(request: Request) -> Response:
@@ -319,7 +320,7 @@ def test_find_links_pages_are_fetched_ahead_too(serve: Serve, make_index: MakeIn
 
 
 def test_metadata_is_fetched_ahead_side_by_side(serve: Serve, make_index: MakeIndex) -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
     simple = SimpleIndex([SPAM1, SPAM2, SPAM3, sdist("spam", "4")])
 
     def handler(request: Request) -> Response:

@@ -48,7 +48,7 @@ SDIST_EXTENSIONS = (
 )
 
 _BUILD = re.compile(r"(\d+)(.*)", re.ASCII)
-_WRITTEN = re.compile(r"[\w.]*")
+_WRITTEN = re.compile(r"[\w.]+")
 _UNSAFE = re.compile(r"[/\\\x00-\x1f]")
 #: A compressed tag set multiplies out; nobody means more than this.
 _MOST_TAGS = 5000
