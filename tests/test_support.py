@@ -505,6 +505,7 @@ class TestProxies:
             assert m.hosts == {server.hostport}
 
 
+@pytest.mark.timeout(600)  # some are slow to start
 class TestIndexServers:
     """pip again is the judge."""
 

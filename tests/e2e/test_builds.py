@@ -196,6 +196,7 @@ def test_two_at_once_build_the_same_source(
 
 
 @pytest.mark.pypi
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize(
     ("name", "module"),
     [

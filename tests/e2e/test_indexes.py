@@ -18,7 +18,7 @@ from support.servers import Server, compressed, redirect, tree, with_basic_auth
 from support.venvs import Kedge, Venv
 from support.wheels import wheel
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.timeout(600)]  # some servers are slow to start
 
 ARTIFACTS = (
     wheel("apple", "1.0"),

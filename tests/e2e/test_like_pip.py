@@ -20,10 +20,13 @@ from support.backends import project, write_project
 from support.both import Question, Verdict, ask_kedge, ask_pip
 from support.wheels import Artifact, wheel
 
-pytestmark = pytest.mark.skipif(
-    Version(importlib.metadata.version("pip")) < Version("26.3"),
-    reason="needs pip 26.3 or newer as the yardstick",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        Version(importlib.metadata.version("pip")) < Version("26.3"),
+        reason="needs pip 26.3 or newer as the yardstick",
+    ),
+    pytest.mark.timeout(900),  # the first waits for all that pip is asked
+]
 
 WHEELS = [
     wheel("apple", "1.0"),
