@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+#: Seconds of a wait until it is begun anew: a signal that comes just as it begins does not end it.
+_GLANCE = 0.2
+
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
@@ -34,6 +37,10 @@ class Once(Generic[Key, Value]):
         future, mine = self._claim(key)
         if mine:
             self._fill(key, future, compute)
+        while not future.done():
+            from concurrent.futures import wait
+
+            wait([future], _GLANCE)
         return future.result()
 
     def ahead(self, key: Key, compute: Callable[[], Value]) -> None:

@@ -23,7 +23,7 @@ from kedge.environment.metadata import parse_metadata
 from kedge.errors import KedgeError, MetadataChangedError, WheelError
 from kedge.index import IndexFile, disagreements
 from kedge.pipeline.digests import check_digests, digests_of
-from kedge.pipeline.parallel import DOWNLOADS, Lane
+from kedge.pipeline.parallel import DOWNLOADS, Lane, wait_for
 from kedge.pipeline.timing import timed
 from kedge.pipeline.withheld import Withheld
 from kedge.processors import processors
@@ -256,8 +256,6 @@ class Wheels:
         arrived: Callable[[UnpackedWheel], None] | None,
         meanwhile: Callable[[], object] | None,
     ) -> dict[NormalizedName, Fetched]:
-        from concurrent.futures import FIRST_EXCEPTION, wait  # imports logging
-
         builds = Lane(_BUILDS, "kedge-build")
         try:
             jobs = {
@@ -268,7 +266,7 @@ class Wheels:
                     job.future.add_done_callback(partial(_pass_on, arrived))
             if meanwhile is not None:
                 meanwhile()
-            done, _ = wait([job.future for job in jobs.values()], return_when=FIRST_EXCEPTION)
+            done = wait_for([job.future for job in jobs.values()])
             failed = next((future for future in done if future.exception()), None)
             if failed is not None:
                 failed.result()
