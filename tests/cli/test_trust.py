@@ -204,7 +204,9 @@ def test_exec_passes_signals_on(
 
 #: Told to end when the program is about to be started: there is nobody yet to pass it on to.
 TOLD_EARLY = """
-import os, sys
+import os, signal, sys
+
+signal.signal({number}, signal.SIG_DFL if {number} != signal.SIGINT else signal.default_int_handler)
 
 def tell(event, arguments):
     if event == "subprocess.Popen":
@@ -226,6 +228,26 @@ def test_exec_passes_on_what_came_before_the_program(
     command = [sys.executable, "-c", code, *words]
     done = subprocess.run(command, env=clean_environ, capture_output=True, text=True)
     assert done.returncode == 128 + number, done.stderr
+
+
+#: As ``nohup`` and a shell's background have it.
+IGNORING = """
+import signal, sys
+signal.signal({number}, signal.SIG_IGN)
+from kedge.cli.main import program
+sys.exit(program())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_exec_has_the_program_ignore_what_is_ignored(
+    number: signal.Signals, clean_environ: dict[str, str], bundle: Path
+) -> None:
+    told = f"import signal; print(int(signal.getsignal({int(number)}) is signal.SIG_IGN))"
+    words = ["trust", "exec", "--cert", str(bundle), "--", sys.executable, "-c", told]
+    command = [sys.executable, "-c", IGNORING.format(number=int(number)), *words]
+    done = subprocess.run(command, env=clean_environ, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_exec_of_nothing_that_exists(clean_environ: dict[str, str], bundle: Path) -> None:

@@ -139,7 +139,8 @@ def _passed_on() -> Iterator[Callable[[Popen[bytes]], None]]:
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
-            if number is not None:
+            # One that is ignored (nohup) the program has to ignore, too.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, pass_on)
     try:
         yield take_charge
