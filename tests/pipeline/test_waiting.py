@@ -12,8 +12,8 @@ import pytest
 _SCRIPT = """
 import _thread, sys, threading, time
 from concurrent.futures import Future, _base
-from kedge.index.shared import Once
-from kedge.pipeline.parallel import fetch_each, wait_for
+from kedge.index.shared import Once, wait_for
+from kedge.pipeline.parallel import fetch_each
 
 main, over = threading.get_ident(), threading.Event()
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable, Collection, Hashable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-#: Seconds of a wait until it is begun anew: a signal that comes just as it begins does not end it.
+#: Seconds of a wait until it is begun anew. A signal does not end a wait that begins just as it
+#: comes: Python looks for one, lets other threads run, and sleeps.
 _GLANCE = 0.2
 
 Key = TypeVar("Key", bound=Hashable)
@@ -37,10 +38,8 @@ class Once(Generic[Key, Value]):
         future, mine = self._claim(key)
         if mine:
             self._fill(key, future, compute)
-        while not future.done():
-            from concurrent.futures import wait
-
-            wait([future], _GLANCE)
+        if not future.done():
+            wait_for([future])
         return future.result()
 
     def ahead(self, key: Key, compute: Callable[[], Value]) -> None:
@@ -73,7 +72,19 @@ class Once(Generic[Key, Value]):
             with self._lock:
                 self._futures.pop(key, None)
             future.cancel()
+            future.set_running_or_notify_cancel()  # wait() counts it as done only then
             raise
+
+
+def wait_for(futures: Collection[Future[Any]]) -> None:
+    """Wait until all are done; the first failure is raised at once. Ctrl-C ends it."""
+    from concurrent.futures import FIRST_EXCEPTION, wait
+
+    others: Collection[Future[Any]] = futures
+    while others:
+        done, others = wait(futures, _GLANCE, FIRST_EXCEPTION)
+        for each in done:
+            each.result()
 
 
 class Workers:

@@ -22,8 +22,9 @@ from kedge.classes import frozen, mutable
 from kedge.environment.metadata import parse_metadata
 from kedge.errors import KedgeError, MetadataChangedError, WheelError
 from kedge.index import IndexFile, disagreements
+from kedge.index.shared import wait_for
 from kedge.pipeline.digests import check_digests, digests_of
-from kedge.pipeline.parallel import DOWNLOADS, Lane, wait_for
+from kedge.pipeline.parallel import DOWNLOADS, Lane
 from kedge.pipeline.timing import timed
 from kedge.pipeline.withheld import Withheld
 from kedge.processors import processors
@@ -266,10 +267,7 @@ class Wheels:
                     job.future.add_done_callback(partial(_pass_on, arrived))
             if meanwhile is not None:
                 meanwhile()
-            done = wait_for([job.future for job in jobs.values()])
-            failed = next((future for future in done if future.exception()), None)
-            if failed is not None:
-                failed.result()
+            wait_for([job.future for job in jobs.values()])
             return {name: job.future.result() for name, job in jobs.items()}
         except BaseException:
             builds.close()

@@ -5,18 +5,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from kedge.index.shared import wait_for
 
 #: Downloads at a time: enough to fill a line, few enough for the server and the memory.
 DOWNLOADS = 16
-
-#: Seconds of a wait until it is begun anew. A signal does not end a wait that begins just as it
-#: comes: Python looks for one, lets other threads run, and sleeps.
-_GLANCE = 0.2
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,10 +29,7 @@ def fetch_each(
     pool = ThreadPoolExecutor(DOWNLOADS, thread_name_prefix="kedge-fetch")
     try:
         futures = [pool.submit(work, item) for item in items]
-        done = wait_for(futures)
-        failed = next((future for future in done if future.exception()), None)
-        if failed is not None:
-            failed.result()
+        wait_for(futures)
         return [future.result() for future in futures]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -45,16 +37,6 @@ def fetch_each(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def wait_for(futures: Collection[Future[Any]]) -> set[Future[Any]]:
-    """Wait until all are done or the first has failed; those that are done. Ctrl-C ends it."""
-    from concurrent.futures import FIRST_EXCEPTION, wait
-
-    while True:
-        done, others = wait(futures, _GLANCE, FIRST_EXCEPTION)
-        if not others or any(not each.cancelled() and each.exception() for each in done):
-            return done
 
 
 class Lane:
