@@ -15,6 +15,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
@@ -39,7 +40,8 @@ def program(*, launched_as_module: bool = False) -> int:
     except KeyboardInterrupt:  # while modules were imported; of what comes after, run() tells
         print("error: Interrupted.", file=sys.stderr)  # noqa: T201 - there is no console yet
         code = 1
-    _end_at_once_on_signals()
+    if "signal" in sys.modules:  # not for --version
+        _end_at_once_on_signals()
     # What is left goes with the process: a last collection costs time, and CPython 3.12.1 crashes
     # in it after keyring was imported.
     gc.freeze()
@@ -77,7 +79,12 @@ def main(
     return run(argv, environ=environ, launched_as_module=launched_as_module)
 
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+def ending_signals() -> list[signal.Signals]:
+    """Those that tell a process to end, as far as this system has them."""
+    import signal
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 def end_tidily_on_signals() -> None:
@@ -109,24 +116,18 @@ def end_tidily_on_signals() -> None:
         else:
             sys.__unraisablehook__(forgotten)
 
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) in (
-            signal.SIG_DFL,
-            signal.default_int_handler,
-        ):
+    for number in ending_signals():
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, interrupt)
     sys.unraisablehook = look
 
 
 def _end_at_once_on_signals() -> None:
     """All is done and said: a signal has nothing left to undo, and no traceback to show."""
-    signal = sys.modules.get("signal")
-    if signal is None:
-        return
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None and callable(signal.getsignal(number)):
+    import signal
+
+    for number in ending_signals():
+        if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
 
 

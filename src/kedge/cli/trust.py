@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedge import trust
+from kedge.cli.main import ending_signals
 from kedge.errors import KedgeError
 from kedge.model import Sourced, TrustDecision
 from kedge.settings import options as table
@@ -137,10 +138,9 @@ def _passed_on() -> Iterator[Callable[[Popen[bytes]], None]]:
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
+        for number in ending_signals():
             # One that is ignored (nohup) the program has to ignore, too.
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, pass_on)
     try:
         yield take_charge
