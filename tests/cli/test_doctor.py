@@ -467,8 +467,7 @@ def test_a_server_that_falls_silent_after_the_handshake(
     """The doctor has a code and a remedy for it, as the install that fails there has."""
     if not ends:
         waiting(monkeypatch, 4.0)
-    silent = mute(clinic.stack)
-    server = clinic.serves((lambda _: Response(hang_up=True)) if ends else silent)
+    server = clinic.serves((lambda _: Response(hang_up=True)) if ends else mute)
     index = f"{server.url}/simple"
     code, report = clinic.report("-i", index, "--timeout", "9999", "--retries", "0")
     assert code == 1

@@ -149,7 +149,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(
     monkeypatch.setattr("kedge.diagnose.route._PATIENCE", _PATIENCE)
     root = pki.authority("Corp Root")
     keeper.trusts(root)
-    url = keeper.serves(root.leaf("localhost"), zoo.mute(keeper.stack))
+    url = keeper.serves(root.leaf("localhost"), zoo.mute)
     found = examine(url, replace(keeper.surroundings, limit=9999))
     assert found.sound
     assert found.evidence.capture.after is not None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import ssl
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -33,7 +32,7 @@ from kedge.trust import der
 from support import pki
 from support.pki import Authority, Certificate
 from support.proxies import Proxy, free_port
-from support.servers import Handler, Request, Response, Server
+from support.servers import Handler, Request, Response, Server, never
 from support.unhurried import LONG
 from transport.sessions import RawServer, saying, silence
 
@@ -168,16 +167,9 @@ def in_days(days: float) -> datetime:
     return datetime.now(timezone.utc) + timedelta(days=days)
 
 
-def mute(stack: ExitStack) -> Handler:
-    """Takes every request, and answers none before the test is over."""
-    over = threading.Event()
-    stack.callback(over.set)
-
-    def wait(_: Request) -> Response:
-        over.wait()
-        return Response(hang_up=True)
-
-    return wait
+def mute(_: Request) -> Response:
+    """Takes every request, and answers none."""
+    return never(Response())
 
 
 def redirecting(location: str) -> Handler:
@@ -1171,7 +1163,7 @@ def never_answering(keeper: Keeper) -> str:
     root = pki.authority("Corp Root")
     keeper.trusts(root)
     keeper.limit = PATIENCE
-    return keeper.serves(root.leaf("localhost"), mute(keeper.stack))
+    return keeper.serves(root.leaf("localhost"), mute)
 
 
 def plain_address(keeper: Keeper) -> str:

@@ -5,7 +5,6 @@ Servers are started once per test process, and their logs are emptied before eac
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,14 +89,6 @@ def faults(server: Server) -> Faults:
 @pytest.fixture
 def index_url(server: Server) -> str:
     return f"{server.url}/simple/"
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port where nobody listens, nor begins to: it is taken."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
 
 
 @pytest.fixture

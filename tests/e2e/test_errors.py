@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from support import pki, surroundings
 from support.indexes import SimpleIndex
 from support.pki import Authority
 from support.processes import wait_until
+from support.proxies import free_port
 from support.servers import (
-    Fault,
     Faults,
     Response,
     Server,
@@ -25,6 +24,7 @@ from support.servers import (
     cut,
     hang_up,
     instead,
+    never,
     status,
 )
 from support.venvs import Kedge, Outcome, Venv, interrupt
@@ -40,19 +40,6 @@ from support.wheels import (
 )
 
 BANANA = "/files/banana-2.0-py3-none-any.whl"
-
-
-@pytest.fixture
-def never() -> Iterator[Fault]:
-    """No answer, as long as the test lasts."""
-    over = threading.Event()
-
-    def wait(response: Response) -> Response:
-        over.wait()
-        return response
-
-    yield wait
-    over.set()
 
 
 class TestUsage:
@@ -194,9 +181,10 @@ class TestPlaces:
         outcome = kedge("install", "banana", *words).failed(1, saying=["index.invalid"])
         assert "no matching distribution" not in outcome.text.lower()
 
-    def test_a_port_where_nobody_listens(self, kedge: Kedge, closed_port: int) -> None:
-        words = ("-i", f"https://localhost:{closed_port}/simple", "--retries", "0")
-        kedge("install", "banana", *words).failed(1, saying=[f"localhost:{closed_port}"])
+    def test_a_port_where_nobody_listens(self, kedge: Kedge) -> None:
+        port = free_port()
+        words = ("-i", f"https://localhost:{port}/simple", "--retries", "0")
+        kedge("install", "banana", *words).failed(1, saying=[f"localhost:{port}"])
 
     def test_plain_http_outside_loopback_is_refused(self, kedge: Kedge, target: Venv) -> None:
         # The guard in the child would end it with 97 if it tried to connect.
@@ -248,7 +236,7 @@ class TestPlaces:
         assert target.versions() == {"banana": "2.0"}
 
     def test_a_server_that_does_not_answer(
-        self, kedge: Kedge, faults: Faults, server: Server, never: Fault
+        self, kedge: Kedge, faults: Faults, server: Server
     ) -> None:
         faults.always("/simple/banana/", never)
         words = ("banana", "--timeout", "1", "--retries", "0")
@@ -371,7 +359,7 @@ class TestWheels:
 
 class TestTheMachine:
     def test_ctrl_c_while_downloading(
-        self, kedge: Kedge, target: Venv, faults: Faults, server: Server, never: Fault
+        self, kedge: Kedge, target: Venv, faults: Faults, server: Server
     ) -> None:
         before = target.snapshot()
         faults.always(BANANA, never)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.pki import Authority, Certificate, authority
-from support.proxies import Interceptor, Proxy, mitmproxy, with_credentials
+from support.proxies import Interceptor, Proxy, free_port, mitmproxy, with_credentials
 from support.servers import Server
 from support.venvs import Kedge, Venv
 
@@ -100,9 +100,10 @@ class TestOurOwn:
             outcome = kedge("install", "banana", "--proxy", proxy.url)
             outcome.failed(1, saying=["403", f"localhost:{proxy.port}"])
 
-    def test_a_proxy_that_is_not_there(self, kedge: Kedge, closed_port: int) -> None:
-        words = ("banana", "--proxy", f"http://localhost:{closed_port}", "--retries", "0")
-        kedge("install", *words).failed(1, saying=[f"localhost:{closed_port}"])
+    def test_a_proxy_that_is_not_there(self, kedge: Kedge) -> None:
+        port = free_port()
+        words = ("banana", "--proxy", f"http://localhost:{port}", "--retries", "0")
+        kedge("install", *words).failed(1, saying=[f"localhost:{port}"])
 
     def test_trusted_host_never_speaks_for_the_proxy(
         self, plain_kedge: Kedge, stranger_ca: Authority, private_ca: Authority, index_url: str

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
@@ -69,7 +69,6 @@ _line = st.one_of(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(_line, max_size=12), st.sampled_from(["\n", "\r\n"]))
 def test_headers_are_read_as_email_reads_them(lines: list[str], newline: str) -> None:
     data = newline.join(["Name: demo", "Version: 1", *lines]).encode()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -96,7 +96,6 @@ def test_a_file_says_where_it_is_from() -> None:
     assert direct.page_verified
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example("-1.0-py3-none-any", ".whl")
 @given(st.lists(parts, min_size=3, max_size=7).map("-".join), st.sampled_from([".whl", ".WHL", ""]))
 def test_wheel_names_are_judged_as_packaging_judges_them(stem: str, extension: str) -> None:

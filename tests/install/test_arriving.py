@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kedge.cache import Manifest, ManifestEntry, WheelStore
@@ -375,7 +375,7 @@ def test_permissions_are_the_same(tmp_path: Path, umask: int) -> None:
 _SIZES = wheel("demo", files={"demo/a.bin": bytes(5 << 20), "demo/b": "b\n" * 99, BIG: LARGE})
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(st.lists(st.integers(1, 20_000), min_size=1, max_size=20))
 @example([5000, 1])
 def test_the_outcome_is_the_same_whatever_the_pieces(sizes: list[int]) -> None:

@@ -17,7 +17,7 @@ from kedge.processors import processors
 from support.indexes import SimpleIndex
 from support.pki import Authority
 from support.processes import children, listed, wait_until
-from support.servers import Fault, Faults, Request, Response, Server, body, slow, status
+from support.servers import Fault, Faults, Request, Response, Server, body, never, slow, status
 from support.venvs import Venv
 from support.wheels import wheel
 
@@ -88,19 +88,6 @@ def after(path: str, server: Server) -> Fault:
     return fault
 
 
-@pytest.fixture
-def never() -> Iterator[Fault]:
-    """An answer that does not come: who waits for it waits for longer than the test."""
-    over = threading.Event()
-
-    def fault(answer: Response) -> Response:
-        over.wait()
-        return answer
-
-    yield fault
-    over.set()
-
-
 #: For what the server waits with, and is not to be given up on.
 PATIENT = ("--timeout", "600")
 
@@ -169,7 +156,7 @@ def test_what_unpacks_begins_before_the_first_answer(
 
 
 def test_what_is_given_up_is_not_waited_for(
-    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path, never: Fault
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path
 ) -> None:
     faults.always(APART, never)
     faults.always("/simple/late/", after(APART, server))
@@ -179,7 +166,7 @@ def test_what_is_given_up_is_not_waited_for(
 
 
 def test_what_nothing_chosen_needs_is_not_waited_for(
-    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path, never: Fault
+    run: Run, server: Server, faults: Faults, bundle: Path, venv: Venv, cache: Path
 ) -> None:
     """No version of it was refused: what needs it was given up."""
     faults.always(ORPHAN, never)
@@ -272,7 +259,6 @@ def test_a_dry_run_fetches_no_file(run: Run, server: Server, bundle: Path, venv:
 
 def test_a_request_that_cannot_be_met_ends_what_was_begun(
     run: Run, server: Server, faults: Faults, index: SimpleIndex, bundle: Path, venv: Venv,
-    never: Fault,
 ) -> None:  # fmt: skip
     index.add(wheel("hopeless", requires=["apart>=2", "late"]))
     faults.always(HOPELESS, never)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import codecs
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.requirements.lines import UndecodableError, decode, expand, logical_lines
@@ -72,7 +72,6 @@ def test_lines_are_joined_and_stripped(text: str, expected: list[tuple[int, str]
     assert list(logical_lines(text, {})) == expected
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("ab#\\ \t\n\r$"), max_size=40))
 def test_lines_are_those_of_pip(text: str) -> None:
     req_file = pytest.importorskip("pip._internal.req.req_file")

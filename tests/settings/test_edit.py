@@ -3,7 +3,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.settings.edit import EditError, set_value, unset_value
@@ -173,7 +173,6 @@ def _readable(lines: list[str]) -> list[str]:
     return kept
 
 
-@settings(deadline=None)
 @given(
     st.lists(_LINE, max_size=12).map(_readable),
     st.sampled_from(["\n", "\r\n"]),

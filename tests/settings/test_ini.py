@@ -4,7 +4,7 @@ import configparser
 import io
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kedge.settings.ini import IniError, parse_ini
@@ -55,7 +55,6 @@ _FILES = st.lists(
 ).map(lambda parts: "[first]\n" + "".join(parts))
 
 
-@settings(deadline=None)
 @given(_TEXTS | _FILES)
 @example("[a]\nx = 1\n\n  2\n\n\n")
 @example("[a]\nx =\n    1\n  [b]\ny = 2\n")
@@ -67,7 +66,6 @@ def test_the_same_values_as_configparser(text: str) -> None:
     assert ours(text) == theirs(text)
 
 
-@settings(deadline=None)
 @given(_FILES)
 def test_lines_are_where_the_text_is(text: str) -> None:
     try:

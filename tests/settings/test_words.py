@@ -3,7 +3,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.errors import UsageError
@@ -195,7 +195,6 @@ _SAME_EVERYWHERE = [
 ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(_SAME_EVERYWHERE).flatmap(_words_for), max_size=6),
     st.lists(st.sampled_from(["flask", "x==1", "-"]), max_size=3),

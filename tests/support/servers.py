@@ -495,6 +495,11 @@ def slow(seconds: float) -> Fault:
     return lambda response: replace(response, delay=seconds)
 
 
+def never(response: Response) -> Response:
+    """No answer, as long as the server lasts."""
+    return replace(response, delay=3600, hang_up=True)
+
+
 def instead(response: Response) -> Fault:
     """Another answer altogether."""
     return lambda _: response

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kedge import trust
@@ -177,7 +177,6 @@ def test_damage_is_openssls_verdict(tmp_path: Path, load: Load) -> None:
 
 
 class TestSplit:
-    @settings(deadline=None)
     @example([(ROOTS[0], "\0")], "\n", "utf-16")
     @given(
         st.lists(
@@ -205,7 +204,6 @@ class TestSplit:
         assert [block.der() for block in blocks] == [root.der for root, _ in parts]
         assert not any(block.flaw for block in blocks)
 
-    @settings(deadline=None)
     @given(st.binary())
     def test_any_bytes_can_be_looked_at(self, raw: bytes) -> None:
         from kedge.trust import contents
@@ -213,13 +211,11 @@ class TestSplit:
         found = contents.read(raw)
         assert found.certificates or found.damaged or found.mistake
 
-    @settings(deadline=None)
     @given(st.binary(max_size=400))
     def test_encoding_and_splitting_are_inverse(self, data: bytes) -> None:
         (block,) = pem.split(pem.encode(data))
         assert block.der() == data
 
-    @settings(deadline=None)
     @given(st.data())
     def test_no_single_cut_is_overlooked(self, data: st.DataObject) -> None:
         """Whatever one line of a bundle loses, the loss is told or the anchors stay the same."""
